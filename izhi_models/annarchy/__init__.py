@@ -1,0 +1,1 @@
+"""The back end: networks as ANNarchy definitions, compiled, cached and run."""

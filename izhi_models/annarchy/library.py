@@ -1,0 +1,427 @@
+"""A compiled program, loaded and driven.
+
+Nothing of ANNarchy is imported. The code keeps its simulation in global variables, so every
+`Library` loads a file of its own, which is deleted as soon as it is loaded: several libraries of
+one program live side by side and share nothing.
+
+A step with number k leads from time k*dt to (k+1)*dt. What is recorded in it is the state after it.
+"""
+
+from __future__ import annotations
+
+import _ctypes
+import ctypes
+import os
+import tempfile
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from izhi_models.annarchy.build import Built, cache_directory
+from izhi_models.errors import BackendError, Diagnostic, InternalError, RunError
+
+_INT_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Values of one variable, recorded since the last `Library.drain`.
+
+    Parameters
+    ----------
+    neuron : int
+        Number of the population.
+    symbol : str
+        Name of the variable.
+    values : array (n_rows, n_ranks)
+        One row per recorded step, one column per recorded cell. [unit of the variable]
+    """
+
+    neuron: int
+    symbol: str
+    values: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Spikes of one population, recorded since the last `Library.drain`.
+
+    Parameters
+    ----------
+    neuron : int
+        Number of the population.
+    steps : int array (n_spikes,)
+        Numbers of the steps, ascending.
+    ranks : int array (n_spikes,)
+        The cell of each spike.
+    """
+
+    neuron: int
+    steps: NDArray[np.int64]
+    ranks: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `Library.drain` returns, each in the order in which recording was asked for."""
+
+    traces: tuple[Trace, ...]
+    spikes: tuple[Spikes, ...]
+
+
+class Library:
+    """One simulation of a compiled program.
+
+    Call `create`, `initialize` and `set` for all parameters and variables, which are 0 before;
+    then `record`, and any number of `run`, `drain` and `reset`. `close` frees all memory; so does
+    the end of a `with` block or the garbage collector.
+
+    Parameters
+    ----------
+    built : Built
+
+    Raises
+    ------
+    BackendError
+        The system cannot load the library.
+    """
+
+    def __init__(self, built: Built) -> None:
+        self._program = built.program
+        self._dtype = np.dtype(np.float32 if built.program.precision == "float" else np.float64)
+        self._code = _load(built)
+        self._finalizer = weakref.finalize(self, _unload, self._code, built.program.threads)
+        self._sizes: tuple[int, ...] = ()
+        self._views: list[dict[str, NDArray[Any]]] = []
+        self._initial: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        self._traces: list[tuple[int, str, int]] = []
+        self._trains: list[int] = []
+        self._seed = 0
+        self._step = 0
+        self._start_of_run = 0
+
+    @property
+    def step(self) -> int:
+        """Number of steps since `initialize` or `reset`."""
+        return self._step
+
+    def create(self, sizes: Sequence[int] | None = None) -> None:
+        """Make the populations.
+
+        Parameters
+        ----------
+        sizes : sequence of int, optional
+            Number of cells of each population; the program's own sizes if omitted.
+        """
+        self._verify(not self._sizes, "create was called twice")
+        chosen = tuple(item.size for item in self._program.neurons) if sizes is None else sizes
+        fit = len(chosen) == len(self._program.neurons) and all(
+            1 <= size <= _INT_MAX for size in chosen
+        )
+        self._verify(fit, f"sizes {chosen} for {len(self._program.neurons)} populations")
+        self._sizes = tuple(int(size) for size in chosen)
+        _check(self._code.izhi_create(_int_array(self._sizes), self._program.threads))
+
+    def initialize(self, dt_ms: float, seed: int) -> None:
+        """Allocate all parameters and variables, with value 0.
+
+        Parameters
+        ----------
+        dt_ms : float
+            Length of a step. [ms]
+        seed : int
+            Of the random numbers, 0 to 2**32 - 1.
+        """
+        self._verify(bool(self._sizes) and not self._views, "initialize comes once, after create")
+        self._verify(dt_ms > 0 and 0 <= seed < 2**32, f"step {dt_ms}, seed {seed}")
+        self._seed = seed
+        _check(self._code.izhi_initialize(dt_ms, seed))
+        for number, neuron in enumerate(self._program.neurons):
+            views = {
+                symbol: self._map(number, member) for member, symbol in enumerate(neuron.symbols)
+            }
+            self._views.append(views)
+            self._initial += [(views[name], views[name].copy()) for name in neuron.variables]
+
+    def set(self, neuron: int, symbol: str, value: ArrayLike) -> None:
+        """Set a parameter or variable.
+
+        Parameters
+        ----------
+        neuron : int
+            Number of the population.
+        symbol : str
+            Name of the parameter or variable.
+        value : float or array (n_cells,)
+            One value for all cells, or one for each; a global parameter takes a single one.
+
+        Raises
+        ------
+        RunError
+            A finite value is beyond the range of single precision.
+        """
+        view = self._view(neuron, symbol)
+        values = np.asarray(value, dtype=np.float64)
+        fit = values.ndim == 0 or values.shape == view.shape
+        self._verify(fit, f"{symbol!r} has shape {view.shape}, not {values.shape}")
+        try:
+            with np.errstate(over="raise"):
+                view[:] = values
+        except FloatingPointError as error:
+            raise RunError(
+                Diagnostic(
+                    f"a value is too large for single precision: {np.abs(values).max():g}",
+                    notes=("double precision holds values up to 1.8e308",),
+                )
+            ) from error
+
+    def get(self, neuron: int, symbol: str) -> NDArray[np.floating[Any]]:
+        """Return the present values of a parameter or variable.
+
+        Returns
+        -------
+        array (n_cells,)
+            A copy; of length 1 for a global parameter.
+        """
+        return self._view(neuron, symbol).copy()
+
+    def record(
+        self,
+        neuron: int,
+        symbols: Sequence[str],
+        ranks: Sequence[int] | NDArray[np.integer[Any]] | None = None,
+        period_steps: int = 1,
+    ) -> None:
+        """Record variables from now on, after the steps that end at multiples of the period.
+
+        Parameters
+        ----------
+        neuron : int
+            Number of the population.
+        symbols : sequence of str
+            Names of variables.
+        ranks : sequence of int, optional
+            Cells to record; all if omitted.
+        period_steps : int
+            Steps from row to row; the first row is the state at the time `period_steps` * dt.
+        """
+        self._verify(1 <= period_steps <= _INT_MAX, f"period {period_steps}")
+        chosen, count = self._selection(neuron, ranks)
+        members = self._program.neurons[neuron].symbols
+        for symbol in symbols:
+            width = self._view(neuron, symbol).size if chosen is None else count
+            member = members.index(symbol)
+            _check(self._code.izhi_record_trace(neuron, member, chosen, count, period_steps))
+            self._traces.append((neuron, symbol, width))
+
+    def record_spikes(
+        self, neuron: int, ranks: Sequence[int] | NDArray[np.integer[Any]] | None = None
+    ) -> None:
+        """Record the spikes of a population from now on.
+
+        Parameters
+        ----------
+        neuron : int
+            Number of the population.
+        ranks : sequence of int, optional
+            Cells to record; all if omitted.
+        """
+        chosen, count = self._selection(neuron, ranks)
+        _check(self._code.izhi_record_spikes(neuron, chosen, count, self._sizes[neuron]))
+        self._trains.append(neuron)
+
+    def run(self, n_steps: int) -> None:
+        """Simulate.
+
+        Parameters
+        ----------
+        n_steps : int
+
+        Raises
+        ------
+        RunError
+            Recording takes more memory than there is.
+        """
+        self._verify(bool(self._views), "run comes after initialize")
+        self._verify(0 <= n_steps <= _INT_MAX, f"{n_steps} steps")
+        if self._step == 0:
+            for view, start in self._initial:
+                start[:] = view
+        _check(self._code.izhi_run(n_steps))
+        self._start_of_run = self._step
+        self._step += n_steps
+
+    def drain(self) -> Recorded:
+        """Return what was recorded since the last call, and forget it."""
+        self._verify(bool(self._views), "drain comes after initialize")
+        size = ctypes.c_int64()
+        traces = []
+        for index, (neuron, symbol, width) in enumerate(self._traces):
+            address = self._code.izhi_trace(index, size)
+            values = _memory(address, size.value, self._dtype).copy()
+            traces.append(Trace(neuron, symbol, values.reshape(-1, width)))
+        spikes = []
+        for index, neuron in enumerate(self._trains):
+            address = self._code.izhi_spike_steps(index, size)
+            steps = _memory(address, size.value, np.dtype(np.int64)).copy()
+            address = self._code.izhi_spike_ranks(index)
+            ranks = _memory(address, size.value, np.dtype(np.int32)).copy()
+            spikes.append(Spikes(neuron, steps, ranks))
+        self._code.izhi_clear()
+        return Recorded(tuple(traces), tuple(spikes))
+
+    def reset(self, seed: int | None = None) -> None:
+        """Go back to time 0.
+
+        All variables get the values they had when time was last 0, the random numbers start anew,
+        what was recorded is forgotten; parameters keep their present values.
+
+        Parameters
+        ----------
+        seed : int, optional
+            A new seed, 0 to 2**32 - 1; the present one if omitted.
+        """
+        self._verify(bool(self._views), "reset comes after initialize")
+        if seed is not None:
+            self._verify(0 <= seed < 2**32, f"seed {seed}")
+            self._seed = seed
+        if self._step > 0:
+            for view, start in self._initial:
+                view[:] = start
+        self._code.izhi_reset(self._seed)
+        self._step = self._start_of_run = 0
+
+    def rewind(self, step: int) -> None:
+        """Set time and random numbers back to the start of the last `run`.
+
+        With the variables set back too, the same steps can be repeated, for example one by one.
+
+        Parameters
+        ----------
+        step : int
+            The value of `step` before that run.
+        """
+        self._verify(bool(self._views), "rewind comes after initialize")
+        self._verify(step == self._start_of_run, f"the last run did not start at step {step}")
+        if step < self._step:
+            self._code.izhi_rewind()
+            self._step = step
+
+    def close(self) -> None:
+        """Free all memory; the library cannot be used any more."""
+        self._views.clear()
+        self._initial.clear()
+        self._finalizer()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _verify(self, holds: bool, message: str) -> None:
+        if not self._finalizer.alive:
+            raise InternalError("the library is closed")
+        if not holds:
+            raise InternalError(message)
+
+    def _view(self, neuron: int, symbol: str) -> NDArray[Any]:
+        self._verify(0 <= neuron < len(self._views), f"population {neuron} does not exist yet")
+        self._verify(symbol in self._views[neuron], f"{symbol!r} is not known")
+        return self._views[neuron][symbol]
+
+    def _map(self, neuron: int, member: int) -> NDArray[Any]:
+        size = ctypes.c_int64()
+        address = self._code.izhi_view(neuron, member, size)
+        return _memory(address, size.value, self._dtype)
+
+    def _selection(
+        self, neuron: int, ranks: Sequence[int] | NDArray[np.integer[Any]] | None
+    ) -> tuple[Any, int]:
+        self._verify(0 <= neuron < len(self._views), f"population {neuron} does not exist yet")
+        if ranks is None:
+            return None, 0
+        chosen = [int(rank) for rank in ranks]
+        fit = chosen and min(chosen) >= 0 and max(chosen) < self._sizes[neuron]
+        self._verify(bool(fit), f"ranks {chosen} of {self._sizes[neuron]} cells")
+        return _int_array(chosen), len(chosen)
+
+
+def _load(built: Built) -> ctypes.CDLL:
+    if built.program.threads > 1:
+        # Waiting threads that spin slow down everything else; the runtime reads this once.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    code = _open(built.image)
+    number, pointer, size = ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64)
+    signatures: dict[str, tuple[Any, list[Any]]] = {
+        "create": (number, [pointer, number]),
+        "initialize": (number, [ctypes.c_double, ctypes.c_long]),
+        "view": (pointer, [number, number, size]),
+        "record_trace": (number, [number, number, pointer, ctypes.c_int64, number]),
+        "record_spikes": (number, [number, pointer, ctypes.c_int64, number]),
+        "run": (number, [number]),
+        "trace": (pointer, [number, size]),
+        "spike_steps": (pointer, [number, size]),
+        "spike_ranks": (pointer, [number]),
+        "clear": (None, []),
+        "reset": (None, [ctypes.c_long]),
+        "rewind": (None, []),
+        "delete": (None, []),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(code, f"izhi_{name}")
+        function.restype = result
+        function.argtypes = arguments
+    return code
+
+
+def _open(image: bytes) -> ctypes.CDLL:
+    failures = []
+    for directory in (None, cache_directory()):  # some systems execute nothing from /tmp
+        try:
+            with tempfile.TemporaryDirectory(prefix="izhi-", dir=directory) as folder:
+                path = Path(folder) / "library.so"
+                path.write_bytes(image)
+                return ctypes.CDLL(str(path))
+        except OSError as error:
+            failures.append(str(error))
+    raise BackendError(Diagnostic("the compiled program cannot be loaded", notes=(*failures,)))
+
+
+def _unload(code: ctypes.CDLL, threads: int) -> None:
+    code.izhi_delete()
+    if threads == 1:  # the threads of OpenMP go on to exist, so their code must
+        _ctypes.dlclose(code._handle)
+
+
+def _check(status: int) -> None:
+    if status != 0:
+        raise RunError(
+            Diagnostic(
+                "not enough memory for the simulation",
+                notes=("record fewer variables or cells, or less often",),
+            )
+        )
+
+
+def _int_array(values: Sequence[int]) -> Any:
+    return (ctypes.c_int * len(values))(*values)
+
+
+def _memory(address: int | None, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return memory of the loaded code as an array that does not own it."""
+    if address is None or size == 0:
+        return np.empty(0, dtype)
+    memory = (ctypes.c_char * (size * dtype.itemsize)).from_address(address)
+    return np.frombuffer(memoryview(memory), dtype)

@@ -1,0 +1,422 @@
+"""Run a lowered network and decode what it gave.
+
+The library counts steps and knows generated symbols in simulation units; here they become times,
+paths and SI values again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from izhi_models.annarchy.build import Built, build
+from izhi_models.annarchy.library import Library
+from izhi_models.annarchy.lower import Group, Lowering, Symbol
+from izhi_models.errors import Diagnostic, InputError, RunError, suggest
+from izhi_models.ir.evaluate import initial_values
+from izhi_models.results import Results, SpikeTrains, Trace
+from izhi_models.units import TIME, from_simulation, to_simulation
+
+# What is recorded between two looks at the clock and at the states.
+_CHUNK_VALUES = 2_000_000
+_CHUNKS = 50
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One quantity to record.
+
+    Parameters
+    ----------
+    population : str
+    name : str
+        Path below the cell, under which it is found in the results.
+    cells : tuple of int
+    variables : tuple of str
+        Name in the dynamics of the population, for each cell.
+    """
+
+    population: str
+    name: str
+    cells: tuple[int, ...]
+    variables: tuple[str, ...]
+
+
+class Simulator:
+    """A compiled network that can be run again and again.
+
+    Parameters
+    ----------
+    lowering : Lowering
+    recordings : sequence of Recording
+    dt_s : float
+        Length of a step. [s]
+    seed : int
+    period_steps : int
+        Steps from one recorded row to the next.
+    progress : callable, optional
+        Called with a line about what is being compiled.
+    """
+
+    def __init__(
+        self,
+        lowering: Lowering,
+        recordings: Sequence[Recording],
+        dt_s: float,
+        seed: int,
+        *,
+        progress: Callable[[str], None] | None = None,
+    ) -> None:
+        self.lowering = lowering
+        self.recordings = tuple(recordings)
+        self.dt_s = dt_s
+        self.seed = seed
+        self.built: Built = build(lowering.program, progress=progress)
+        self._groups = list(lowering.groups)
+        self._library = Library(self.built)
+        self._library.create()
+        self._library.initialize(to_simulation(dt_s, TIME), seed % 2**32)
+        self._start: list[dict[str, NDArray[np.float64]]] = []
+        self._traces = self._plan()
+        self._fresh = False
+
+    def close(self) -> None:
+        """Free the memory of the simulation."""
+        self._library.close()
+
+    def set(self, population: str, name: str, value: ArrayLike) -> None:
+        """Change a parameter; it holds from the next `reset` or `simulate` on.
+
+        Parameters
+        ----------
+        population : str
+        name : str
+            Name in the dynamics of the population.
+        value : float or array (size,)
+            [SI]
+
+        Raises
+        ------
+        InputError
+            If the population has no such parameter, or the number of values is wrong.
+        """
+        number = self.lowering.group_of(population)
+        group = self._groups[number]
+        index = [item.id for item in group.populations].index(population)
+        member = group.populations[index]
+        if name not in member.values:
+            raise InputError(
+                Diagnostic(
+                    f"'{population}' has no parameter '{name}'", notes=suggest(name, member.values)
+                )
+            )
+        array = np.asarray(value, dtype=np.float64)
+        if array.ndim and array.shape != (member.size,):
+            raise InputError(f"'{population}' has {member.size} cells, not {array.size}")
+        if array.ndim and not isinstance(member.values[name], np.ndarray):
+            symbol = group.symbols.get(name)
+            if symbol is not None and symbol.is_global:
+                raise InputError(
+                    Diagnostic(
+                        f"'{name}' is one value for all cells of '{population}'",
+                        notes=("give one number; cells that differ need components that differ",),
+                    )
+                )
+        values = {**member.values, name: array if array.ndim else float(array)}
+        populations = list(group.populations)
+        populations[index] = replace(member, values=values)
+        self._groups[number] = replace(group, populations=tuple(populations))
+        self._fresh = False
+
+    def parameter(self, population: str, name: str) -> NDArray[np.float64]:
+        """Return a parameter of all cells of a population, SI, as a copy."""
+        group = self._groups[self.lowering.group_of(population)]
+        for item in group.populations:
+            if item.id == population and name in item.values:
+                return np.array(np.broadcast_to(np.asarray(item.values[name]), item.size))
+        raise KeyError(name)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Go back to t = 0, with the present parameters.
+
+        Parameters
+        ----------
+        seed : int, optional
+            A new seed for everything random.
+        """
+        if seed is not None:
+            self.seed = seed
+        self._library.reset(self.seed % 2**32)
+        self._initialize()
+
+    def simulate(
+        self, duration_s: float, progress: Callable[[float], None] | None = None
+    ) -> Results:
+        """Simulate from the present time on.
+
+        Parameters
+        ----------
+        duration_s : float
+            Rounded to whole steps. [s]
+        progress : callable, optional
+            Called with the time simulated so far. [s]
+
+        Returns
+        -------
+        Results
+            Of this stretch; row 0 is the state at its start.
+
+        Raises
+        ------
+        RunError
+            If a variable is not finite any more, or memory does not suffice.
+        """
+        if not self._fresh:
+            self.reset()
+        n_steps = round(duration_s / self.dt_s)
+        self._check_memory(n_steps)
+        first = self._library.step
+        rows = [[row] for row in self._first_rows()]
+        spikes: list[list[tuple[NDArray[np.int64], NDArray[np.int32]]]] = [[] for _ in self._groups]
+        done = 0
+        chunk = self._chunk(n_steps)
+        while done < n_steps:
+            steps = min(chunk, n_steps - done)
+            before = self._states()
+            self._library.run(steps)
+            recorded = self._library.drain()
+            for parts, trace in zip(rows, recorded.traces, strict=True):
+                parts.append(trace.values)
+            for found in recorded.spikes:
+                spikes[found.neuron].append((found.steps, found.ranks))
+            self._check_finite(before, steps)
+            done += steps
+            if progress is not None:
+                progress(done * self.dt_s)
+        return self._decode(first, n_steps, rows, spikes)
+
+    # Set-up
+
+    def _plan(self) -> list[tuple[int, str, NDArray[np.int64]]]:
+        """Tell the library what to record: group, variable and cells of each trace."""
+        wanted: dict[tuple[int, str], set[int]] = {}
+        for item in self.recordings:
+            number = self.lowering.group_of(item.population)
+            group = self.lowering.groups[number]
+            first = group.first(item.population)
+            for cell, variable in zip(item.cells, item.variables, strict=True):
+                if not group.symbols[variable].is_parameter:
+                    wanted.setdefault((number, variable), set()).add(first + cell)
+        planned = []
+        for (number, variable), cells in wanted.items():
+            ranks = np.array(sorted(cells), dtype=np.int64)
+            group = self.lowering.groups[number]
+            everything = ranks.size == group.size
+            symbol = group.symbols[variable].symbol
+            self._library.record(number, [symbol], None if everything else ranks)
+            planned.append((number, variable, ranks))
+        for number in range(len(self.lowering.groups)):
+            if self.lowering.program.neurons[number].spike is not None:
+                self._library.record_spikes(number)
+        return planned
+
+    def _initialize(self) -> None:
+        self._start = []
+        for number, group in enumerate(self._groups):
+            values = {name: group.value(name) for name in group.populations[0].values}
+            start = initial_values(group.dynamics, values, group.size, self.seed + number)
+            self._start.append(start)
+            for name, symbol in group.symbols.items():
+                if name in values:
+                    self._set(number, symbol, values[name])
+                elif name in start:
+                    self._set(number, symbol, start[name])
+            for name, value in group.literals.items():
+                self._library.set(number, name, value)
+        self._fresh = True
+
+    def _set(self, number: int, symbol: Symbol, values: NDArray[np.float64]) -> None:
+        if symbol.is_global or (values.size and np.all(values == values[0])):
+            value = to_simulation(float(values[0]), symbol.dimension)
+            self._library.set(number, symbol.symbol, value)
+            return
+        unique, inverse = np.unique(values, return_inverse=True)
+        if unique.size <= 1000:
+            exact = np.array([to_simulation(float(item), symbol.dimension) for item in unique])
+            self._library.set(number, symbol.symbol, exact[inverse])
+        else:
+            scale = to_simulation(1.0, symbol.dimension)
+            self._library.set(number, symbol.symbol, values * scale)
+
+    # Running
+
+    def _chunk(self, n_steps: int) -> int:
+        width = sum(ranks.size for _, _, ranks in self._traces) or 1
+        return max(1, min(_CHUNK_VALUES // width, -(-n_steps // _CHUNKS)))
+
+    def _check_memory(self, n_steps: int) -> None:
+        width = sum(ranks.size for _, _, ranks in self._traces)
+        needed = 3 * 8 * width * n_steps
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > available:
+            raise RunError(
+                Diagnostic(
+                    f"recording {width} quantities over {n_steps} steps needs "
+                    f"{needed / 2**30:.0f} GiB of memory, and the machine has "
+                    f"{available / 2**30:.0f} GiB",
+                    notes=("record fewer quantities, or for a shorter time",),
+                )
+            )
+
+    def _states(self) -> list[dict[str, NDArray[Any]]]:
+        return [
+            {
+                symbol.symbol: self._library.get(number, symbol.symbol)
+                for symbol in group.symbols.values()
+                if not symbol.is_parameter
+            }
+            for number, group in enumerate(self._groups)
+        ]
+
+    def _check_finite(self, before: list[dict[str, NDArray[Any]]], steps: int) -> None:
+        for number, values in enumerate(self._states()):
+            if all(np.isfinite(array).all() for array in values.values()):
+                continue
+            self._locate(before, number, steps)
+
+    def _locate(self, before: list[dict[str, NDArray[Any]]], number: int, steps: int) -> None:
+        """Repeat the last steps one by one up to the first value that is not finite."""
+        end = self._library.step
+        for index, values in enumerate(before):
+            for variable, array in values.items():
+                self._library.set(index, variable, array)
+        self._library.rewind(end - steps)
+        group = self._groups[number]
+        variables = [(n, s) for n, s in group.symbols.items() if not s.is_parameter]
+        for _ in range(steps):
+            self._library.run(1)
+            for name, symbol in variables:
+                bad = np.flatnonzero(~np.isfinite(self._library.get(number, symbol.symbol)))
+                if bad.size:
+                    raise RunError(self._blown_up(group, name, int(bad[0]), symbol, before[number]))
+        raise RunError(
+            f"a variable of '{group.populations[0].id}' is not finite between "
+            f"t = {(end - steps) * self.dt_s * 1e3:g} ms and {end * self.dt_s * 1e3:g} ms"
+        )
+
+    def _blown_up(
+        self,
+        group: Group,
+        name: str,
+        cell: int,
+        symbol: Symbol,
+        before: Mapping[str, NDArray[Any]],
+    ) -> Diagnostic:
+        first = 0
+        for item in group.populations:
+            if cell < first + item.size:
+                break
+            first += item.size
+        time_ms = self._library.step * self.dt_s * 1e3
+        return Diagnostic(
+            f"'{name}' of {item.id}[{cell - first}] is not finite at t = {time_ms:g} ms",
+            notes=(
+                f"try a smaller step than {self.dt_s * 1e3:g} ms, or another method",
+                f"its equations: izhi show, component '{item.component}'",
+            ),
+        )
+
+    # Decoding
+
+    def _first_rows(self) -> list[NDArray[Any]]:
+        rows: list[NDArray[Any]] = []
+        for number, variable, ranks in self._traces:
+            symbol = self._groups[number].symbols[variable]
+            if self._library.step == 0 and variable in self._start[number]:
+                start = self._start[number][variable][ranks]
+                scale = to_simulation(1.0, symbol.dimension)
+                rows.append((start * scale)[np.newaxis, :])
+            else:
+                rows.append(self._library.get(number, symbol.symbol)[ranks][np.newaxis, :])
+        return rows
+
+    def _decode(
+        self,
+        first: int,
+        n_steps: int,
+        rows: list[list[NDArray[Any]]],
+        spikes: list[list[tuple[NDArray[np.int64], NDArray[np.int32]]]],
+    ) -> Results:
+        times = step_times(np.arange(first, first + n_steps + 1), self.dt_s)
+        values: dict[tuple[int, str], tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+        for (number, variable, ranks), parts in zip(self._traces, rows, strict=True):
+            dimension = self._groups[number].symbols[variable].dimension
+            joined = np.concatenate(parts).astype(np.float64, copy=False)
+            values[number, variable] = (ranks, from_simulation(joined, dimension))
+        traces = [self._trace(item, times, values) for item in self.recordings]
+        duration = n_steps * self.dt_s
+        return Results(
+            duration_s=duration,
+            dt_s=self.dt_s,
+            spikes=self._spike_trains(spikes, duration),
+            traces=traces,
+            start_s=float(times[0]),
+            components={
+                item.id: item.component for group in self._groups for item in group.populations
+            },
+        )
+
+    def _trace(
+        self,
+        item: Recording,
+        times: NDArray[np.float64],
+        values: Mapping[tuple[int, str], tuple[NDArray[np.int64], NDArray[np.float64]]],
+    ) -> Trace:
+        number = self.lowering.group_of(item.population)
+        group = self._groups[number]
+        first = group.first(item.population)
+        columns = np.empty((times.size, len(item.cells)))
+        for column, (cell, variable) in enumerate(zip(item.cells, item.variables, strict=True)):
+            if (number, variable) in values:
+                ranks, table = values[number, variable]
+                columns[:, column] = table[:, np.searchsorted(ranks, first + cell)]
+            elif variable in self._start[number]:
+                columns[:, column] = self._start[number][variable][first + cell]
+            else:
+                columns[:, column] = group.value(variable)[first + cell]
+        dimension = group.dynamics.dimensions()[item.variables[0]]
+        return Trace(item.population, item.name, dimension, np.array(item.cells), times, columns)
+
+    def _spike_trains(
+        self,
+        spikes: list[list[tuple[NDArray[np.int64], NDArray[np.int32]]]],
+        duration_s: float,
+    ) -> dict[str, SpikeTrains]:
+        trains = {}
+        for number, group in enumerate(self._groups):
+            if self.lowering.program.neurons[number].spike is None:
+                continue
+            parts = spikes[number]
+            steps = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
+            ranks = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int32)
+            for item in group.populations:
+                first = group.first(item.id)
+                own = (ranks >= first) & (ranks < first + item.size)
+                # The spike belongs to the state at the end of the step.
+                times = step_times(steps[own] + 1, self.dt_s)
+                trains[item.id] = SpikeTrains(times, ranks[own] - first, item.size, duration_s)
+        return trains
+
+
+def step_times(steps: NDArray[np.int64], dt_s: float) -> NDArray[np.float64]:
+    """Return the times of numbered steps, in s, as close as a float can be to n * dt."""
+    per_second = round(1.0 / dt_s)
+    if abs(per_second * dt_s - 1.0) < 1e-12:
+        # A quotient of whole numbers is rounded once; dt itself already was.
+        return np.asarray(steps / per_second)
+    return np.asarray(steps * dt_s)

@@ -1,0 +1,174 @@
+"""Everything that `izhi run` does: run a model and write all files and pictures."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from izhi_models.annarchy.program import Precision
+from izhi_models.errors import Diagnostic
+from izhi_models.files import replacing
+from izhi_models.output import resolve_outputs, write_outputs
+from izhi_models.pipeline import Model, Progress, Run, load, quiet
+from izhi_models.results import Results
+
+RESULTS = "results.h5"
+RECORD = "run.json"
+PACKAGES = ("izhi-models", "ANNarchy", "pyNeuroML", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is asked for.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for all files.
+    duration, dt : str or None
+        As `Run.simulate` and `Model.compile` take them.
+    seed : int or None
+    threads : int
+    precision : {'double', 'float'}
+    method : str
+    record : tuple of str
+        Paths to record besides those of the file.
+    plot : bool
+    command : tuple of str
+        The command line, for the record.
+    """
+
+    out: Path
+    duration: str | None = None
+    dt: str | None = None
+    seed: int | None = None
+    threads: int = 1
+    precision: Precision = "double"
+    method: str = "euler"
+    record: tuple[str, ...] = ()
+    plot: bool = True
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run gave, and where it is.
+
+    Parameters
+    ----------
+    results : Results
+    files, pictures : tuple of Path
+    timings : dict of str to float
+        [s]
+    was_cached : bool
+        True if nothing had to be compiled.
+    warnings : tuple of Diagnostic
+    """
+
+    results: Results
+    files: tuple[Path, ...]
+    pictures: tuple[Path, ...]
+    timings: dict[str, float]
+    was_cached: bool
+    warnings: tuple[Diagnostic, ...]
+
+
+def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report:
+    """Read, compile, simulate, and write every file that the model declares.
+
+    Parameters
+    ----------
+    path : str
+        A file, or the name of a model.
+    settings : Settings
+    progress : callable, optional
+        Called with the name of the stage and the fraction done.
+
+    Raises
+    ------
+    IzhiError
+        If it happens before all is simulated, nothing is written.
+    """
+    progress("read", 0.0)
+    model = load(path)
+    plan = model.experiment.simulation
+    if plan:
+        resolve_outputs(plan, settings.out, reserved=(RESULTS, RECORD))
+    run = model.compile(
+        dt=settings.dt,
+        method=settings.method,
+        seed=settings.seed,
+        threads=settings.threads,
+        precision=settings.precision,
+        record=settings.record,
+        progress=progress,
+    )
+    results = run.simulate(settings.duration, progress=progress)
+    results = replace(results, provenance=_provenance(model, run, settings))
+    progress("write", 0.0)
+    start = time.perf_counter()
+    files = list(write_outputs(plan, results, settings.out) if plan else ())
+    results.save(settings.out / RESULTS)
+    run.timings["write"] = time.perf_counter() - start
+    start = time.perf_counter()
+    pictures = _draw(model, results, settings.out) if settings.plot else ()
+    run.timings["draw"] = time.perf_counter() - start
+    record = settings.out / RECORD
+    with replacing(record) as temporary:
+        summary = {**results.provenance, "seconds": _rounded(run.timings)}
+        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    run.close()
+    files += [settings.out / RESULTS, record]
+    return Report(
+        results,
+        tuple(files),
+        pictures,
+        run.timings,
+        run.was_cached,
+        model.experiment.warnings,
+    )
+
+
+def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
+    return {
+        "model": str(model.path),
+        "command": list(settings.command),
+        "versions": {
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+            "python": platform.python_version(),
+        },
+        "seed": run.simulator.seed,
+        "dt_s": run.simulator.dt_s,
+        "method": settings.method,
+        "precision": settings.precision,
+        "threads": settings.threads,
+        "program": run.simulator.built.key,
+        "cached": run.was_cached,
+        "sha256": {str(item.source.path): item.sha256 for item in model.declarations.documents},
+        "seconds": _rounded(run.timings),
+    }
+
+
+def _rounded(timings: dict[str, float]) -> dict[str, float]:
+    return {stage: round(seconds, 4) for stage, seconds in timings.items()}
+
+
+def _draw(model: Model, results: Results, out: Path) -> tuple[Path, ...]:
+    from izhi_models import plots
+
+    plan = model.experiment.simulation
+    if plan and plan.displays:
+        return plots.write_displays(plan.displays, results, out)
+    pictures = []
+    if results.traces:
+        pictures.append(out / "traces.png")
+        plots.save_figure(plots.draw_traces(results), pictures[-1])
+    if any(trains.count for trains in results.spikes.values()):
+        pictures.append(out / "raster.png")
+        plots.save_figure(plots.draw_raster(results), pictures[-1])
+    return tuple(pictures)

@@ -1,0 +1,37 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from izhi_models.errors import InputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`, which takes its place when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        Its directory is created if need be. A file of this name is replaced in one step.
+
+    Raises
+    ------
+    InputError
+        If the system refuses to create, write or rename the file. Nothing is left behind.
+    """
+    temporary = path.with_name(f".izhi-{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write '{path}': {reason}") from error
+    finally:
+        with suppress(OSError):  # its directory may not exist
+            temporary.unlink(missing_ok=True)

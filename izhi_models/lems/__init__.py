@@ -1,0 +1,1 @@
+"""The front end: NeuroML and LEMS files to components, dynamics and networks."""

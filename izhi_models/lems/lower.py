@@ -1,0 +1,474 @@
+"""Lower a component, with all that it contains, to `Dynamics` and parameter values.
+
+Source: LEMS, element Dynamics. Children are lowered first and become part of their parent, each
+under its place: ``currents[0]/i``. What is only known in a network, attached inputs, stays open.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors, suggest
+from izhi_models.expr import (
+    ONE,
+    ZERO,
+    Binary,
+    Expr,
+    ExpressionSyntaxError,
+    Name,
+    Select,
+    names,
+    parse_expression,
+    walk,
+)
+from izhi_models.ir.compose import Attached, compose
+from izhi_models.ir.dynamics import (
+    Assignment,
+    Attachment,
+    Constant,
+    Derived,
+    Dynamics,
+    Gather,
+    OnCondition,
+    OnEvent,
+    Rate,
+    Regime,
+    Variable,
+)
+from izhi_models.ir.evaluate import evaluate_scalar
+from izhi_models.ir.passes import regimes_to_states, settle_assigned_states
+from izhi_models.lems.components import Component, Model
+from izhi_models.lems.read import Element
+from izhi_models.lems.types import ComponentType
+from izhi_models.units import NONE, Dimension, parse_quantity
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A component as dynamics and the values of its parameters.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        Without regimes; attachments are open.
+    values : dict of str to float
+        By parameter name, children's included. [SI]
+    """
+
+    dynamics: Dynamics
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def lower_component(model: Model, component: Component) -> Lowered:
+    """Lower a component that stands for itself, such as a cell.
+
+    Parameters
+    ----------
+    model : Model
+    component : Component
+
+    Raises
+    ------
+    InputError
+        If an expression is malformed or reads a name that nothing defines, a path leads
+        nowhere, or a parameter that is read has no value.
+    UnsupportedError
+        If the dynamics has what cannot be lowered.
+    """
+    own = _OwnDynamics(model, component).lower()
+    dynamics = regimes_to_states(own.dynamics)
+    values = dict(own.values)
+    attached = []
+    for place, child in contained(model, component):
+        lowered = lower_part(model, child)
+        attached.append(Attached("", lowered.dynamics, place, None))
+        values.update({f"{place}/{name}": value for name, value in lowered.values.items()})
+    return Lowered(compose(dynamics, attached) if attached else dynamics, values)
+
+
+def lower_part(model: Model, component: Component) -> Lowered:
+    """Lower a component that sits on another, such as an input.
+
+    The parent reads its exposures as they are at the end of the step, since parts advance
+    before the whole.
+    """
+    lowered = lower_component(model, component)
+    return replace(lowered, dynamics=settle_assigned_states(lowered.dynamics))
+
+
+def contained(model: Model, component: Component) -> list[tuple[str, Component]]:
+    """Return the parts of a component with their places, in order.
+
+    Parts are children, and what the Structure makes of references (ChildInstance).
+    """
+    parts = []
+    for place, children in component.children.items():
+        numbered = place in component.type.children
+        for number, child in enumerate(children):
+            parts.append((f"{place}[{number}]" if numbered else place, child))
+    structure = component.type.structure
+    for instance in structure.find("ChildInstance") if structure else ():
+        name = instance.get("component") or ""
+        if name in component.type.references:
+            parts.append((name, model.reference(component, name)))
+    return parts
+
+
+class _OwnDynamics:
+    """Reads the Dynamics of one component's type."""
+
+    def __init__(self, model: Model, component: Component) -> None:
+        self.model = model
+        self.component = component
+        self.type: ComponentType = component.type
+        self.faults: list[Diagnostic] = []
+        self.read: list[tuple[Element, str, Expr]] = []
+        self.states: dict[str, Variable] = {}
+        self.derived: dict[str, Derived] = {}
+        self.rates: dict[str, Rate] = {}
+        self.start: list[Assignment] = []
+        self.conditions: list[OnCondition] = []
+        self.on_events: list[OnEvent] = []
+        self.regimes: list[Regime] = []
+        self.exposures: dict[str, str] = {}
+        self.gathers: dict[str, Gather] = {}
+
+    def lower(self) -> Lowered:
+        constants = self._constants()
+        values = self._values(constants)
+        for block in self.type.dynamics:
+            self._block(block)
+        dynamics = Dynamics(
+            name=self.type.name,
+            parameters=tuple(
+                Variable(item.name, item.dimension or NONE)
+                for table in (
+                    self.type.parameters,
+                    self.type.properties,
+                    self.type.derived_parameters,
+                    self.type.index_parameters,
+                )
+                for item in table.values()
+                if item.name in values
+            ),
+            requirements=tuple(
+                Variable(item.name, item.dimension or NONE)
+                for item in self.type.requirements.values()
+            ),
+            constants=constants,
+            states=tuple(self.states.values()),
+            derived=tuple(self.derived.values()),
+            rates=tuple(self.rates.values()),
+            start=tuple(self.start),
+            conditions=tuple(self.conditions),
+            on_events=tuple(self.on_events),
+            regimes=tuple(self.regimes),
+            in_ports=self._ports("in"),
+            out_ports=self._ports("out"),
+            exposures=tuple(self.exposures.items()),
+            attachments=tuple(Attachment(name) for name in self.type.attachments),
+            gathers=tuple(self.gathers.values()),
+        )
+        self._check_names(dynamics)
+        raise_if_errors(self.faults)
+        return Lowered(dynamics, values)
+
+    def _ports(self, direction: str) -> tuple[str, ...]:
+        return tuple(
+            port.name
+            for port in self.type.ports.values()
+            if port.element.get("direction") == direction
+        )
+
+    def _constants(self) -> tuple[Constant, ...]:
+        constants = []
+        for item in self.type.constants.values():
+            text = item.element.get("value") or ""
+            quantity = parse_quantity(text, self.model.types.units)
+            constants.append(Constant(item.name, item.dimension or NONE, quantity.value))
+        return tuple(constants)
+
+    def _values(self, constants: Iterable[Constant]) -> dict[str, float]:
+        values = dict(self.component.values)
+        scope = {**values, **{item.name: item.value for item in constants}}
+        for item in self.type.derived_parameters.values():
+            expression = self._expression(item.element, "value")
+            unknown = names(expression) - scope.keys()
+            if unknown:
+                continue
+            scope[item.name] = values[item.name] = evaluate_scalar(expression, scope)
+        return values
+
+    # Elements of Dynamics
+
+    def _block(self, block: Element) -> None:
+        for element in block.children:
+            match element.tag:
+                case "StateVariable":
+                    self._state(element)
+                case "DerivedVariable" | "ConditionalDerivedVariable":
+                    self._derived(element)
+                case "TimeDerivative":
+                    rate = self._rate(element)
+                    self.rates[rate.state] = rate
+                case "OnStart":
+                    self.start.extend(self._assignments(element))
+                case "OnCondition":
+                    self.conditions.append(self._on_condition(element))
+                case "OnEvent":
+                    self.on_events.append(self._on_event(element))
+                case "Regime":
+                    self.regimes.append(self._regime(element))
+                case "Super":
+                    pass
+                case _:
+                    raise UnsupportedError(
+                        Diagnostic(
+                            f"<{element.tag}> in the dynamics of '{self.type.name}' cannot be run",
+                            element.span,
+                        )
+                    )
+
+    def _state(self, element: Element) -> None:
+        name = self._required(element, "name")
+        self.states[name] = Variable(name, self._dimension(element))
+        self._expose(element, name)
+
+    def _derived(self, element: Element) -> None:
+        name = self._required(element, "name")
+        dimension = self._dimension(element)
+        value: Expr
+        if element.tag == "ConditionalDerivedVariable":
+            value = self._cases(element)
+        elif element.get("select") is not None:
+            value = self._selected(element, dimension)
+        else:
+            value = self._expression(element, "value")
+        self.derived[name] = Derived(name, dimension, value)
+        self._expose(element, name)
+
+    def _cases(self, element: Element) -> Expr:
+        value: Expr = ZERO
+        for case in reversed(list(element.find("Case"))):
+            result = self._expression(case, "value")
+            if case.get("condition") is None:
+                value = result
+            else:
+                value = Select(self._expression(case, "condition"), result, value)
+        return value
+
+    def _rate(self, element: Element) -> Rate:
+        return Rate(self._required(element, "variable"), self._expression(element, "value"))
+
+    def _assignments(self, block: Element) -> tuple[Assignment, ...]:
+        return tuple(
+            Assignment(self._required(item, "variable"), self._expression(item, "value"))
+            for item in block.find("StateAssignment")
+        )
+
+    def _events(self, block: Element) -> tuple[str, ...]:
+        return tuple(self._required(item, "port") for item in block.find("EventOut"))
+
+    def _transition(self, block: Element) -> str | None:
+        for item in block.find("Transition"):
+            return self._required(item, "regime")
+        return None
+
+    def _on_condition(self, element: Element) -> OnCondition:
+        return OnCondition(
+            self._expression(element, "test"),
+            self._assignments(element),
+            self._events(element),
+            self._transition(element),
+        )
+
+    def _on_event(self, element: Element) -> OnEvent:
+        return OnEvent(
+            self._required(element, "port"),
+            self._assignments(element),
+            self._events(element),
+            self._transition(element),
+        )
+
+    def _regime(self, element: Element) -> Regime:
+        return Regime(
+            self._required(element, "name"),
+            element.get("initial") == "true",
+            tuple(self._rate(item) for item in element.find("TimeDerivative")),
+            tuple(a for item in element.find("OnEntry") for a in self._assignments(item)),
+            tuple(self._on_condition(item) for item in element.find("OnCondition")),
+            tuple(self._on_event(item) for item in element.find("OnEvent")),
+        )
+
+    # Attributes
+
+    def _required(self, element: Element, name: str) -> str:
+        value = element.get(name)
+        if value is None:
+            self.faults.append(Diagnostic(f"<{element.tag}> lacks '{name}'", element.span))
+            return ""
+        return value
+
+    def _dimension(self, element: Element) -> Dimension:
+        try:
+            return self.model.types.dimension(element.get("dimension")) or NONE
+        except InputError as error:
+            first = error.diagnostics[0]
+            span = element.attribute_span("dimension")
+            self.faults.append(Diagnostic(first.message, span, first.notes))
+            return NONE
+
+    def _expose(self, element: Element, name: str) -> None:
+        # A variable with the name of an exposure is exposed without a word.
+        if name in self.type.exposures:
+            self.exposures[name] = name
+        exposure = element.get("exposure")
+        if exposure:
+            self.exposures[exposure] = name
+
+    def _expression(self, element: Element, attribute: str) -> Expr:
+        text = self._required(element, attribute)
+        try:
+            expression = parse_expression(text)
+        except ExpressionSyntaxError as error:
+            self.faults.append(
+                Diagnostic(
+                    error.message,
+                    element.attribute_span(attribute, error.place),
+                    (error.hint,) if error.hint else (),
+                )
+            )
+            return ZERO
+        self.read.append((element, attribute, expression))
+        return expression
+
+    def _check_names(self, dynamics: Dynamics) -> None:
+        known = dynamics.dimensions()
+        for element, attribute, expression in self.read:
+            for node in walk(expression):
+                if not isinstance(node, Name) or node.id in known:
+                    continue
+                declared = {**self.type.parameters, **self.type.derived_parameters}
+                if node.id in declared:
+                    message = f"'{node.id}' of '{self.component.id}' has no value"
+                    self.faults.append(Diagnostic(message, self.component.span))
+                else:
+                    self.faults.append(
+                        Diagnostic(
+                            f"'{node.id}' is not defined in '{self.type.name}'",
+                            element.attribute_span(attribute, node.place),
+                            suggest(node.id, known),
+                        )
+                    )
+
+    # Paths
+
+    def _selected(self, element: Element, dimension: Dimension) -> Expr:
+        path = self._required(element, "select")
+        reduce = element.get("reduce")
+        head, _, exposure = path.rpartition("/")
+        listed = re.fullmatch(r"(\w+)\[\*\]", head)
+        if listed and listed[1] in self.type.attachments:
+            gather = Gather(path, listed[1], exposure, reduce or "add", dimension)
+            self.gathers[path] = gather
+            return Name(path)
+        found = select_parts(self.model, self.component, path)
+        if found is None:
+            self.faults.append(
+                Diagnostic(
+                    f"the path '{path}' leads nowhere in '{self.component.id}'",
+                    element.attribute_span("select"),
+                    (f"'{self.type.name}' has {', '.join(self._places()) or 'no parts'}",),
+                )
+            )
+            return ZERO
+        return _reduced(found, reduce)
+
+    def _places(self) -> list[str]:
+        return [place for place, _ in contained(self.model, self.component)]
+
+
+def _reduced(variables: list[str], reduce: str | None) -> Expr:
+    if reduce is None:
+        return Name(variables[0]) if variables else ZERO
+    product = reduce == "multiply"
+    result: Expr | None = None
+    for variable in variables:
+        result = (
+            Binary("*" if product else "+", result, Name(variable)) if result else Name(variable)
+        )
+    return result or (ONE if product else ZERO)
+
+
+_STEP = re.compile(r"(\w+)(?:\[(\*|\d+|\w+\s*=\s*'[^']*')\])?")
+
+
+def select_parts(model: Model, component: Component, path: str) -> list[str] | None:
+    """Resolve a path into a component's parts to the names of variables.
+
+    Parameters
+    ----------
+    model : Model
+    component : Component
+    path : str
+        Such as ``ionChannel/g``, ``currents[*]/i`` or ``populations[ion='ca']/i``.
+
+    Returns
+    -------
+    list of str or None
+        Names as they stand in the component's dynamics; None if the path leads nowhere.
+    """
+    steps = path.split("/")
+    found = [("", component)]
+    for step in steps[:-1]:
+        parsed = _STEP.fullmatch(step)
+        if parsed is None:
+            return None
+        place, chosen = parsed.groups()
+        below = [
+            (f"{prefix}{name}/", part)
+            for prefix, parent in found
+            for name, part in contained(model, parent)
+            if _matches(name, part, place, chosen)
+        ]
+        if not below and chosen is None:
+            return None
+        found = below
+    result = []
+    for prefix, part in found:
+        name = variable_of(model, part, steps[-1])
+        if name is None:
+            return None
+        result.append(prefix + name)
+    return result
+
+
+def _matches(name: str, part: Component, place: str, chosen: str | None) -> bool:
+    base = name.partition("[")[0]
+    if chosen is None:
+        return base == place or part.id == place
+    if base != place:
+        return False
+    if chosen == "*":
+        return True
+    if chosen.isdigit():
+        return name == f"{place}[{chosen}]"
+    attribute, _, value = chosen.partition("=")
+    return part.texts.get(attribute.strip()) == value.strip().strip("'")
+
+
+def variable_of(model: Model, component: Component, name: str) -> str | None:
+    """Return the variable, or parameter, that a component shows under a name, or None."""
+    for block in component.type.dynamics:
+        for element in block.children:
+            if element.get("exposure") == name:
+                return element.get("name")
+    for block in component.type.dynamics:
+        for element in block.children:
+            if element.tag.endswith("Variable") and element.get("name") == name:
+                return name
+    if name in component.values or name in component.type.derived_parameters:
+        return name
+    return None

@@ -1,0 +1,396 @@
+"""Read XML into elements that know their place, with all included files.
+
+Nothing outside the file system is read: document type entities, external entities and remote
+includes are refused. NeuroML's core ComponentTypes come out of the archive that pyNeuroML
+installs.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.parsers import expat
+
+from izhi_models.errors import Diagnostic, InputError, Note, Source, Span, raise_if_errors
+
+CORE_FOLDER = "NeuroML2CoreTypes"
+SCHEMA_FILE = "Schemas/NeuroML2/NeuroML_v2.3.1.xsd"
+CORE_FILES = (
+    "NeuroML2CoreTypes.xml",
+    "NeuroMLCoreDimensions.xml",
+    "NeuroMLCoreCompTypes.xml",
+    "Cells.xml",
+    "Channels.xml",
+    "Inputs.xml",
+    "Networks.xml",
+    "PyNN.xml",
+    "Simulation.xml",
+    "Synapses.xml",
+)
+
+
+class Element:
+    """One XML element.
+
+    Parameters
+    ----------
+    tag : str
+        As written, with its prefix if it has one.
+    attributes : dict of str to str
+    document : Document
+    start : int
+        Byte offset of its ``<`` in the UTF-8 form of the document.
+    """
+
+    __slots__ = ("attributes", "children", "document", "start", "tag", "text")
+
+    def __init__(self, tag: str, attributes: dict[str, str], document: Document, start: int):
+        self.tag = tag
+        self.attributes = attributes
+        self.document = document
+        self.start = start
+        self.children: list[Element] = []
+        self.text = ""
+
+    def __repr__(self) -> str:
+        return f"<{self.tag} {self.attributes}>"
+
+    def get(self, name: str) -> str | None:
+        """Return the value of an attribute, or None."""
+        return self.attributes.get(name)
+
+    def find(self, tag: str) -> Iterator[Element]:
+        """Yield the direct children with this tag."""
+        return (child for child in self.children if child.tag == tag)
+
+    @property
+    def span(self) -> Span:
+        """The opening tag's name, with its ``<``."""
+        start = self.document.offset(self.start)
+        return Span(self.document.source, start, start + 1 + len(self.tag))
+
+    def attribute_span(self, name: str, place: tuple[int, int] | None = None) -> Span:
+        """Return the span of an attribute's value, or of a part of it.
+
+        Parameters
+        ----------
+        name : str
+            If the element has no such attribute, the span of the element is returned.
+        place : tuple of int, optional
+            Start and end in the decoded value.
+        """
+        text = self.document.source.text
+        start = self.document.offset(self.start)
+        for match in _ATTRIBUTE.finditer(text, start + 1 + len(self.tag)):
+            if match["end"]:
+                break
+            if match["name"] == name:
+                first, last = match.span("double" if match["double"] is not None else "single")
+                if place is not None:
+                    first, last = _inside(text[first:last], first, place)
+                return Span(self.document.source, first, last)
+        return self.span
+
+    def name_span(self, name: str) -> Span:
+        """Return the span of the name of an attribute that the element has."""
+        value = self.attribute_span(name)
+        start = value.source.text.rfind(name, 0, value.start)
+        return Span(value.source, start, start + len(name))
+
+
+_ATTRIBUTE = re.compile(
+    r"""\s*(?:(?P<end>/?>)|(?P<name>[^\s=/>]+)\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'))"""
+)
+_REFERENCE = re.compile(r"&[^;]*;|\r\n|.", re.DOTALL)
+
+
+def _inside(raw: str, first: int, place: tuple[int, int]) -> tuple[int, int]:
+    """Map offsets in a decoded attribute value to offsets in the raw text."""
+    starts = [match.start() for match in _REFERENCE.finditer(raw)]
+    starts.append(len(raw))
+    last = len(starts) - 1
+    return first + starts[min(place[0], last)], first + starts[min(place[1], last)]
+
+
+class Document:
+    """One file as elements.
+
+    Parameters
+    ----------
+    source : Source
+    data : bytes
+        The text in UTF-8.
+    is_core : bool
+        True for NeuroML's own ComponentTypes.
+    """
+
+    def __init__(self, source: Source, data: bytes, *, is_core: bool = False) -> None:
+        self.source = source
+        self.is_core = is_core
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self._ascii = len(data) == len(source.text)
+        self._data = b"" if self._ascii else data
+        self.root = _parse(self, data)
+
+    def offset(self, byte: int) -> int:
+        """Return the character offset of a byte offset."""
+        # The XML parser may stop inside a character.
+        return byte if self._ascii else len(self._data[:byte].decode("utf-8", "ignore"))
+
+
+_UNCLOSED = (expat.errors.XML_ERROR_TAG_MISMATCH, expat.errors.XML_ERROR_NO_ELEMENTS)
+# The schema validator allows no more, and what walks elements may recurse.
+_MAX_DEPTH = 200
+
+
+def _parse(document: Document, data: bytes) -> Element:
+    parser = expat.ParserCreate(encoding="utf-8")
+    parser.buffer_text = True
+    parser.ordered_attributes = False
+    stack: list[Element] = []
+    roots: list[Element] = []
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        element = Element(tag, attributes, document, parser.CurrentByteIndex)
+        if len(stack) == _MAX_DEPTH:
+            raise InputError(
+                Diagnostic(f"elements are nested deeper than {_MAX_DEPTH} levels", element.span)
+            )
+        (stack[-1].children if stack else roots).append(element)
+        stack.append(element)
+
+    def end(_: str) -> None:
+        stack.pop()
+
+    def characters(text: str) -> None:
+        stack[-1].text += text
+
+    def refuse(*_: object) -> None:
+        offset = document.offset(parser.CurrentByteIndex)
+        raise InputError(
+            Diagnostic(
+                "entity declarations are not read",
+                Span(document.source, offset, offset + 1),
+                ("write the text itself in place of the entity",),
+            )
+        )
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = characters
+    parser.EntityDeclHandler = refuse
+    parser.ExternalEntityRefHandler = refuse  # type: ignore[assignment]
+    try:
+        parser.Parse(data, True)
+    except expat.ExpatError as error:
+        offset = document.offset(min(parser.ErrorByteIndex, len(data)))
+        unclosed = stack and expat.errors.messages[error.code] in _UNCLOSED
+        notes = (Note("not closed yet", stack[-1].span),) if unclosed else ()
+        raise InputError(
+            Diagnostic(
+                f"not well-formed XML: {expat.errors.messages[error.code]}",
+                Span(document.source, offset, offset + 1),
+                notes,
+            )
+        ) from None
+    return roots[0]
+
+
+def read_document(path: Path) -> Document:
+    """Read one file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not readable, not text, or not well-formed XML.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"no such file: {path}") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a directory, not a file") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    return _document(path, data)
+
+
+def _document(path: Path, data: bytes, *, is_core: bool = False) -> Document:
+    try:
+        text = data.decode(_encoding(data)).removeprefix("\ufeff")
+        utf8 = text.encode("utf-8")
+    except (UnicodeError, LookupError) as error:
+        raise InputError(f"{path} is not text in its declared encoding: {error}") from None
+    if not text.strip():
+        raise InputError(f"{path} is empty")
+    return Document(Source(path, text), utf8, is_core=is_core)
+
+
+def _encoding(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    declared = re.match(rb"""\s*<\?xml[^>]*encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""", data)
+    return declared[1].decode("ascii") if declared else "utf-8"
+
+
+@functools.lru_cache(maxsize=1)
+def core_archive() -> Path:
+    """Return the path of the archive that holds NeuroML's core ComponentTypes.
+
+    Raises
+    ------
+    InputError
+        If pyNeuroML is not installed, or without its archive.
+    """
+    spec = importlib.util.find_spec("pyneuroml")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        for archive in sorted(Path(folder, "lib").glob("jNeuroML-*-jar-with-dependencies.jar")):
+            return archive
+    raise InputError("pyNeuroML is not installed, or without its jNeuroML archive")
+
+
+@functools.lru_cache(maxsize=1)
+def _core_texts() -> dict[str, bytes]:
+    # Opening the archive costs more than reading all of this, so it is opened once.
+    with zipfile.ZipFile(core_archive()) as archive:
+        texts = {name: archive.read(f"{CORE_FOLDER}/{name}") for name in CORE_FILES}
+        return {**texts, SCHEMA_FILE: archive.read(SCHEMA_FILE)}
+
+
+def schema_text() -> bytes:
+    """Return the NeuroML 2 schema, XSD."""
+    return _core_texts()[SCHEMA_FILE]
+
+
+@functools.cache
+def core_document(name: str) -> Document:
+    """Read one file of NeuroML's core ComponentTypes, such as ``Cells.xml``."""
+    path = Path(core_archive().name, CORE_FOLDER, name)
+    return _document(path, _core_texts()[name], is_core=True)
+
+
+def read_with_includes(path: Path) -> list[Document]:
+    """Read a file and everything that it includes, each once.
+
+    Parameters
+    ----------
+    path : Path
+        A file with root ``<Lems>`` or ``<neuroml>``. The latter implies all core types.
+
+    Returns
+    -------
+    list of Document
+        Included files before those that include them.
+
+    Raises
+    ------
+    InputError
+        With every file that is missing or malformed, has another root, or includes itself.
+    """
+    ordered: dict[str, Document] = {}
+    faults: list[Diagnostic] = []
+    _read_into(ordered, read_document(path), path.resolve(), [], faults)
+    raise_if_errors(faults)
+    return list(ordered.values())
+
+
+def _read_into(
+    ordered: dict[str, Document],
+    document: Document,
+    path: Path,
+    chain: list[Path],
+    faults: list[Diagnostic],
+) -> None:
+    root = document.root
+    if root.tag not in ("Lems", "neuroml"):
+        hint = "is this a NeuroML 2 or LEMS file?"
+        message = f"root element <{root.tag}>, expected <Lems> or <neuroml>"
+        faults.append(Diagnostic(message, root.span, (hint,)))
+        return
+    if root.tag == "neuroml":
+        for name in CORE_FILES:
+            _read_core(ordered, name)
+    for include in root.children:
+        if include.tag in ("Include", "include"):
+            try:
+                _read_include(ordered, include, path, chain, faults)
+            except InputError as error:
+                faults.extend(error.diagnostics)
+    ordered[str(path)] = document
+
+
+def _read_include(
+    ordered: dict[str, Document],
+    include: Element,
+    path: Path,
+    chain: list[Path],
+    faults: list[Diagnostic],
+) -> None:
+    attribute = "file" if include.tag == "Include" else "href"
+    target = _include_target(include, attribute, path.parent)
+    if target == path or target in chain:
+        steps = " -> ".join(item.name for item in [*chain, path, target])
+        raise InputError(
+            Diagnostic(f"circular include: {steps}", include.attribute_span(attribute))
+        )
+    if isinstance(target, str):
+        _read_core(ordered, target)
+    elif str(target) not in ordered:
+        try:
+            included = read_document(target)
+        except InputError as error:
+            first = error.diagnostics[0]
+            note = Note("included here", include.attribute_span(attribute))
+            raise InputError(Diagnostic(first.message, first.span, (*first.notes, note))) from None
+        _read_into(ordered, included, target, [*chain, path], faults)
+
+
+# Inputs.xml extends types of a file that it does not include.
+_CORE_NEEDS = {"Inputs.xml": ("NeuroMLCoreCompTypes.xml",)}
+
+
+def _read_core(ordered: dict[str, Document], name: str) -> None:
+    key = f"core:{name}"
+    if key in ordered:
+        return
+    document = core_document(name)
+    included = [Path(item.attributes["file"]).name for item in document.root.find("Include")]
+    for needed in (*_CORE_NEEDS.get(name, ()), *included):
+        _read_core(ordered, needed)
+    ordered[key] = document
+
+
+def _include_target(include: Element, attribute: str, folder: Path) -> Path | str:
+    """Return the path of a file, or the name of a core file."""
+    name = include.get(attribute)
+    if not name:
+        raise InputError(Diagnostic(f"<{include.tag}> lacks '{attribute}'", include.span))
+    span = include.attribute_span(attribute)
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
+        raise InputError(
+            Diagnostic(
+                f"remote include '{name}'", span, ("download the file and include it by its path",)
+            )
+        )
+    path = folder / name
+    try:
+        path = path.resolve()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError):
+        pass  # a name that no file can have, or links in a circle: not found either way
+    base = Path(name).name
+    if base in CORE_FILES:
+        return base
+    raise InputError(
+        Diagnostic(f"included file not found: '{name}'", span, (f"looked for {path}",))
+    )

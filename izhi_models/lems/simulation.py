@@ -1,0 +1,432 @@
+"""Lower a Simulation: which network to run, for how long, and what to record and draw.
+
+Source: LEMS, Simulation, Display, Line, OutputFile, EventOutputFile; NeuroML 2, paths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from izhi_models.errors import (
+    Diagnostic,
+    InputError,
+    Span,
+    UnsupportedError,
+    raise_if_errors,
+    suggest,
+)
+from izhi_models.lems.components import Component, Model
+from izhi_models.lems.lower import contained, variable_of
+from izhi_models.lems.network import lower_network
+from izhi_models.network import Network, Population
+from izhi_models.simulation import (
+    Display,
+    EventOutputFile,
+    Line,
+    OutputFile,
+    Simulation,
+)
+from izhi_models.units import QUANTITY
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A recorded variable of one cell.
+
+    Parameters
+    ----------
+    path : str
+        As written.
+    population : str
+    index : int
+    name : str
+        The path below the cell: ``v``, ``i0/I``.
+    variable : str
+        Name in the population's dynamics.
+    """
+
+    path: str
+    population: str
+    index: int
+    name: str
+    variable: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A network, and what a file wants done with it.
+
+    Parameters
+    ----------
+    network : Network
+    simulation : Simulation or None
+        None for a file that declares none.
+    quantities : dict of str to Quantity
+        Every path that the simulation records.
+    sources : dict of str to (str, int)
+        Every path from which it records events, as population and index.
+    model : Model
+    warnings : tuple of Diagnostic
+    """
+
+    network: Network
+    simulation: Simulation | None
+    quantities: dict[str, Quantity]
+    sources: dict[str, tuple[str, int]]
+    model: Model
+    warnings: tuple[Diagnostic, ...] = ()
+
+    def resolve(self, path: str) -> list[Quantity]:
+        """Resolve a path that may leave out the cell: ``pop[0]/v``, ``pop/v``.
+
+        Raises
+        ------
+        InputError
+            If the path leads nowhere.
+        """
+        paths = _Paths(self.model, self.network)
+        name, _, rest = path.partition("/")
+        population = self.network.populations.get(name)
+        if population is None or not rest or rest[0].isdigit():
+            return [paths.quantity(path)]
+        return [paths.quantity(f"{name}[{cell}]/{rest}") for cell in range(population.size)]
+
+
+def lower_experiment(model: Model) -> Experiment:
+    """Lower what a file wants run: its target, or its only network.
+
+    Parameters
+    ----------
+    model : Model
+        Without errors among its faults.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to run, or a target, path or population is wrong.
+    UnsupportedError
+        If the network has what cannot be run.
+    """
+    raise_if_errors(model.faults)
+    warnings = tuple(item for item in model.faults if item.severity == "warning")
+    simulation = _find_simulation(model)
+    if simulation is None:
+        network = _only_network(model)
+        return Experiment(lower_network(model, network), None, {}, {}, model, warnings)
+    target = model.reference(simulation, "target")
+    if target.type.is_a("network"):
+        network = target
+    elif target.type.dynamics:
+        raise UnsupportedError(
+            Diagnostic(
+                f"the target '{target.id}' is a {target.type.name}, not a network",
+                simulation.element.attribute_span("target"),
+                ("put it into a population of a network",),
+            )
+        )
+    else:
+        raise InputError(
+            Diagnostic(
+                f"the target '{target.id}' is a {target.type.name}, not a network",
+                simulation.element.attribute_span("target"),
+                suggest(target.id, [item.id for item in model.of_type("network")]),
+            )
+        )
+    lowered = lower_network(model, network)
+    plan = _plan(simulation)
+    paths = _Paths(model, lowered)
+    paths.resolve(simulation)
+    return Experiment(lowered, plan, paths.quantities, paths.sources, model, warnings)
+
+
+def _find_simulation(model: Model) -> Component | None:
+    if model.target is not None:
+        found = model.components.get(model.target)
+        if found is None:
+            raise InputError(
+                Diagnostic(
+                    f"no component has the id '{model.target}'",
+                    _target_span(model),
+                    suggest(model.target, [item.id for item in model.of_type("Simulation")]),
+                )
+            )
+        if not found.type.is_a("Simulation"):
+            raise InputError(
+                Diagnostic(
+                    f"'{found.id}' is a {found.type.name}, not a Simulation",
+                    _target_span(model),
+                )
+            )
+        return found
+    simulations = model.of_type("Simulation")
+    return simulations[0] if simulations else None
+
+
+def _target_span(model: Model) -> Span | None:
+    element = model.target_element
+    return element.attribute_span("component") if element else None
+
+
+def _only_network(model: Model) -> Component:
+    networks = model.of_type("network")
+    if len(networks) == 1:
+        return networks[0]
+    if not networks:
+        cells = [item.id for item in model.of_type("baseCell")]
+        hint = f"it declares {', '.join(cells[:5])}: put them into a network" if cells else ""
+        raise InputError(
+            Diagnostic(
+                f"{model.path} declares no network and no Simulation: there is nothing to run",
+                notes=(hint,) if hint else (),
+            )
+        )
+    listed = ", ".join(item.id for item in networks)
+    raise InputError(
+        Diagnostic(f"{model.path} declares several networks ({listed}): write a Simulation")
+    )
+
+
+# Simulation
+
+
+def _plan(simulation: Component) -> Simulation:
+    return Simulation(
+        id=simulation.id,
+        length_s=_positive(simulation, "length"),
+        step_s=_positive(simulation, "step"),
+        target=simulation.texts.get("target", ""),
+        seed=_seed(simulation),
+        displays=tuple(_display(item) for item in simulation.children.get("displays", ())),
+        outputs=tuple(_output(item) for item in simulation.children.get("outputs", ())),
+        event_outputs=tuple(_event_output(item) for item in simulation.children.get("events", ())),
+    )
+
+
+def _positive(simulation: Component, name: str) -> float:
+    value = simulation.values.get(name)
+    if value is None or value <= 0.0:
+        raise InputError(
+            Diagnostic(
+                f"a Simulation needs a {name} greater than zero",
+                simulation.element.attribute_span(name),
+                (f'write {name}="10ms"',),
+            )
+        )
+    return value
+
+
+def _seed(simulation: Component) -> int | None:
+    text = simulation.texts.get("seed")
+    if text is None:
+        return None
+    if not re.fullmatch(r"-?\d+", text):
+        raise InputError(
+            Diagnostic(
+                f"the seed '{text}' is no whole number", simulation.element.attribute_span("seed")
+            )
+        )
+    return int(text)
+
+
+def _display(component: Component) -> Display:
+    values = component.values
+    scale = values.get("timeScale", 1.0)
+    return Display(
+        id=component.id,
+        title=component.texts.get("title", component.id),
+        xmin=values.get("xmin", 0.0),
+        xmax=values.get("xmax", 0.0),
+        ymin=values.get("ymin", 0.0),
+        ymax=values.get("ymax", 0.0),
+        time_scale_s=scale,
+        lines=tuple(_line(item, scale) for item in component.children.get("lines", ())),
+        span=component.span,
+    )
+
+
+def _line(component: Component, time_scale: float) -> Line:
+    return Line(
+        id=component.id,
+        quantity=component.texts.get("quantity", ""),
+        scale=component.values.get("scale", 1.0),
+        scale_unit=_scale_unit(component.element.get("scale") or "1"),
+        color=component.texts.get("color", ""),
+        time_scale_s=component.values.get("timeScale", time_scale),
+    )
+
+
+def _scale_unit(text: str) -> str:
+    """Return the name of the unit of a scale: ``mV`` for 1mV, ``10 mV`` for 10mV."""
+    match = QUANTITY.fullmatch(text)
+    if match is None or not match[2]:
+        return ""
+    return match[2] if float(match[1]) == 1.0 else f"{match[1]} {match[2]}"
+
+
+def _file_name(component: Component) -> str:
+    name = component.texts.get("fileName")
+    if not name:
+        raise InputError(Diagnostic(f"<{component.element.tag}> lacks 'fileName'", component.span))
+    return name
+
+
+def _output(component: Component) -> OutputFile:
+    return OutputFile(
+        id=component.id,
+        file_name=_file_name(component),
+        path=component.texts.get("path", ""),
+        columns=tuple(
+            (item.id, item.texts.get("quantity", ""))
+            for item in component.children.get("outputColumn", ())
+        ),
+        span=component.element.attribute_span("fileName"),
+    )
+
+
+def _event_output(component: Component) -> EventOutputFile:
+    return EventOutputFile(
+        id=component.id,
+        file_name=_file_name(component),
+        path=component.texts.get("path", ""),
+        format=component.texts.get("format", "ID_TIME"),
+        selections=tuple(
+            (item.id, item.texts.get("select", ""), item.texts.get("eventPort", ""))
+            for item in component.children.get("eventSelection", ())
+        ),
+        span=component.element.attribute_span("fileName"),
+    )
+
+
+# Paths
+
+
+@dataclass
+class _Paths:
+    """Resolves the paths of a simulation and gathers what is wrong with them."""
+
+    model: Model
+    lowered: Network
+    quantities: dict[str, Quantity] = field(default_factory=dict)
+    sources: dict[str, tuple[str, int]] = field(default_factory=dict)
+    faults: list[Diagnostic] = field(default_factory=list)
+
+    def resolve(self, simulation: Component) -> None:
+        """Resolve every quantity and event source below a Simulation."""
+        for component in simulation.walk():
+            if "quantity" in component.texts:
+                self._guarded(self._quantity, component, "quantity")
+            elif "select" in component.texts:
+                self._guarded(self._source, component, "select")
+        raise_if_errors(self.faults)
+
+    def _guarded(self, resolve: Callable[[str], None], component: Component, name: str) -> None:
+        try:
+            resolve(component.texts[name])
+        except InputError as error:
+            first = error.diagnostics[0]
+            span = component.element.attribute_span(name)
+            self.faults.append(Diagnostic(first.message, span, first.notes))
+
+    def _source(self, path: str) -> None:
+        steps = _steps(path)
+        population, index, rest = self._cell(path, steps)
+        if rest:
+            raise InputError(Diagnostic(f"'{path}' is no path of a cell"))
+        if not population.dynamics.out_ports:
+            raise InputError(
+                Diagnostic(
+                    f"'{population.component}', a {population.dynamics.name}, sends no events"
+                )
+            )
+        self.sources[path] = (population.id, index)
+
+    def _quantity(self, path: str) -> None:
+        self.quantities[path] = self.quantity(path)
+
+    def quantity(self, path: str) -> Quantity:
+        """Resolve the path of one quantity of one cell."""
+        population, index, rest = self._cell(path, _steps(path))
+        if not rest:
+            raise InputError(
+                Diagnostic(f"'{path}' names a cell, not a quantity", notes=(f"write {path}/v",))
+            )
+        cell = self.model.components[population.component]
+        variable = self._variable(cell, population, index, rest)
+        return Quantity(path, population.id, index, "/".join(rest), variable)
+
+    def _cell(self, path: str, steps: list[str]) -> tuple[Population, int, list[str]]:
+        """Split a path into population, index and the steps inside the cell."""
+        match = re.fullmatch(r"(.+?)\[(\d+)\]", steps[0])
+        name = match[1] if match else steps[0]
+        population = self.lowered.populations.get(name)
+        if population is None:
+            raise InputError(
+                Diagnostic(
+                    f"no population has the id '{name}'",
+                    notes=suggest(name, self.lowered.populations),
+                )
+            )
+        if match:
+            index, rest = int(match[2]), steps[1:]
+        elif len(steps) > 1 and steps[1].isdigit():
+            index, rest = int(steps[1]), steps[2:]
+            # populationList: the step after the number names the component of the instance.
+            rest = rest[1:] if rest and rest[0] == population.component else rest
+        else:
+            raise InputError(Diagnostic(f"'{path}' names no cell", notes=(f"write {name}[0]/...",)))
+        if index >= population.size:
+            raise InputError(
+                Diagnostic(
+                    f"'{name}' has {population.size} cells, numbered from 0: "
+                    f"there is no cell {index}"
+                )
+            )
+        return population, index, rest
+
+    def _variable(
+        self, cell: Component, population: Population, index: int, steps: list[str]
+    ) -> str:
+        places = [item for item in population.attached if item.cell == index]
+        attached = next((item for item in places if item.id == _bare(steps[0])), None)
+        part, prefix, rest = cell, "", steps
+        if attached is not None and len(steps) > 1:
+            part, prefix, rest = self.model.components[attached.id], f"{attached.place}/", steps[1:]
+        elif steps[0] in cell.type.attachments and len(steps) > 2:
+            # The list may be named before its member: synapses/pulse0/i.
+            return self._variable(cell, population, index, steps[1:])
+        return prefix + self._below(part, rest)
+
+    def _below(self, part: Component, steps: list[str]) -> str:
+        prefix = ""
+        for step in steps[:-1]:
+            parts = contained(self.model, part)
+            found = [(place, item) for place, item in parts if step in (place, item.id)]
+            if not found:
+                known = [item.id or place for place, item in parts]
+                raise InputError(
+                    Diagnostic(
+                        f"'{part.type.name}' has no part '{step}'", notes=suggest(step, known)
+                    )
+                )
+            place, part = found[0]
+            prefix += f"{place}/"
+        name = variable_of(self.model, part, steps[-1])
+        if name is None:
+            raise InputError(
+                Diagnostic(
+                    f"'{part.type.name}' has no variable '{steps[-1]}'",
+                    notes=suggest(steps[-1], [*part.type.exposures, *part.values]),
+                )
+            )
+        return prefix + name
+
+
+def _steps(path: str) -> list[str]:
+    return [step for step in path.split("/") if step and step != ".."]
+
+
+def _bare(step: str) -> str:
+    """Drop the number from a step such as ``pulse0[0]``."""
+    return step.partition("[")[0]

@@ -1,0 +1,352 @@
+"""From a file to results: the one place that knows the order of the stages.
+
+read and resolve (`lems.components`) -> lower to a network (`lems.simulation`) -> lower to a
+program (`annarchy.lower`) -> build and simulate (`annarchy.run`) -> `Results`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from izhi_models.annarchy.lower import Lowering, lower_network
+from izhi_models.annarchy.program import Precision
+from izhi_models.annarchy.run import Recording, Simulator
+from izhi_models.annarchy.write import write_definitions
+from izhi_models.describe import describe_network
+from izhi_models.errors import Diagnostic, InputError, suggest
+from izhi_models.ir.step import METHODS
+from izhi_models.lems.components import Model as Declarations
+from izhi_models.lems.components import read_model
+from izhi_models.lems.simulation import Experiment, lower_experiment
+from izhi_models.library import find_model
+from izhi_models.network import Network, Population
+from izhi_models.results import Results
+from izhi_models.units import TIME, Dimension, parse_quantity
+
+DEFAULT_STEP = "0.025 ms"
+DEFAULT_SEED = 1234  # that of the reference interpreter
+STAGES = ("ir", "program")
+
+Progress = Callable[[str, float], None]
+
+
+def quiet(stage: str, fraction: float) -> None:
+    """Show no progress."""
+
+
+@dataclass
+class Run:
+    """A compiled model. Made by `Model.compile`.
+
+    Parameters
+    ----------
+    model : Model
+    simulator : Simulator
+    duration_s : float or None
+        What the file asks for. [s]
+    timings : dict of str to float
+        Of each stage so far. [s]
+    """
+
+    model: Model
+    simulator: Simulator
+    duration_s: float | None
+    timings: dict[str, float]
+
+    @property
+    def was_cached(self) -> bool:
+        """True if nothing had to be compiled."""
+        return self.simulator.built.cached
+
+    def simulate(
+        self, duration: str | float | None = None, *, progress: Progress = quiet
+    ) -> Results:
+        """Simulate from the present time on.
+
+        Parameters
+        ----------
+        duration : str or float, optional
+            Such as ``"500 ms"``; a number is in seconds. What the file asks for if left out.
+        progress : callable, optional
+            Called with the name of the stage and the fraction done.
+
+        Returns
+        -------
+        Results
+
+        Raises
+        ------
+        InputError
+            If neither the call nor the file gives a duration, or it is not positive.
+        RunError
+            If a variable is not finite any more.
+        """
+        seconds = self.model.seconds(duration, "duration") if duration else self.duration_s
+        if seconds is None:
+            raise InputError(
+                Diagnostic(
+                    f"{self.model.path} declares no Simulation, so it says not how long to run",
+                    notes=('give a duration: --duration "500 ms"',),
+                )
+            )
+        start = time.perf_counter()
+        results = self.simulator.simulate(
+            seconds, lambda done: progress("simulate", done / seconds if seconds else 1.0)
+        )
+        self.timings["simulate"] = time.perf_counter() - start
+        return results
+
+    def reset(self, seed: int | None = None) -> None:
+        """Go back to t = 0, with the present parameters.
+
+        Parameters
+        ----------
+        seed : int, optional
+            A new seed for everything random.
+        """
+        self.simulator.reset(seed)
+
+    def set(self, path: str, value: str | ArrayLike) -> None:
+        """Change a parameter of a population or of an input; nothing is compiled again.
+
+        Parameters
+        ----------
+        path : str
+            ``pop/a`` for all cells, ``pop[0]/i0/amplitude`` for an input of one cell.
+        value : str, float or array (size,)
+            Such as ``"-65 mV"``; numbers are SI.
+
+        Raises
+        ------
+        InputError
+            If the path leads to no parameter, or the value does not fit.
+        """
+        population, cell, name, dimension = self.model.parameter(path)
+        number: ArrayLike = value if not isinstance(value, str) else self._number(value, dimension)
+        if cell is not None:
+            array = self.simulator.parameter(population, name)
+            array[cell] = number
+            number = array if array.size > 1 else float(array[0])
+        self.simulator.set(population, name, number)
+
+    def _number(self, text: str, dimension: Dimension) -> float:
+        quantity = parse_quantity(text, self.model.declarations.types.units)
+        if quantity.dimension != dimension:
+            wanted = self.model.declarations.types.dimension_name(dimension)
+            raise InputError(f"'{text}' is not of the dimension {wanted}")
+        return quantity.value
+
+    def close(self) -> None:
+        """Free the memory of the simulation."""
+        self.simulator.close()
+
+
+@dataclass
+class Model:
+    """A model file, read and lowered. Made by `load`.
+
+    Parameters
+    ----------
+    path : Path
+    declarations : izhi_models.lems.components.Model
+        Components and types.
+    experiment : Experiment
+        The network, and what the file wants done with it.
+    timings : dict of str to float
+        [s]
+    """
+
+    path: Path
+    declarations: Declarations
+    experiment: Experiment
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def network(self) -> Network:
+        """The network as arrays."""
+        return self.experiment.network
+
+    def compile(
+        self,
+        *,
+        dt: str | float | None = None,
+        method: str = "euler",
+        seed: int | None = None,
+        threads: int = 1,
+        precision: Precision = "double",
+        record: Iterable[str] = (),
+        progress: Progress = quiet,
+    ) -> Run:
+        """Compile the model, or take what was compiled before.
+
+        Parameters
+        ----------
+        dt : str or float, optional
+            Step, ``"0.01 ms"``; a number is in seconds. What the file asks for if left out.
+        method : str
+            One of `izhi_models.ir.step.METHODS`.
+        seed : int, optional
+            What the file asks for if left out, else 1234.
+        threads : int
+        precision : {'double', 'float'}
+        record : iterable of str
+            Paths to record besides those of the file: ``pop[0]/v``, or ``pop/v`` for all cells.
+        progress : callable, optional
+            Called with the name of the stage and the fraction done.
+        """
+        plan = self.experiment.simulation
+        step_s = self.seconds(dt, "step") if dt else plan.step_s if plan else None
+        if step_s is None:
+            step_s = self.seconds(DEFAULT_STEP, "step")
+        if method not in METHODS:
+            raise InputError(
+                Diagnostic(f"unknown method '{method}'", notes=suggest(method, METHODS))
+            )
+        if seed is None:
+            seed = plan.seed if plan and plan.seed is not None else DEFAULT_SEED
+        recordings = self.recordings(record)
+        timings = dict(self.timings)
+        with _timed(timings, "lower"):
+            lowering = self.lower(recordings, method=method, threads=threads, precision=precision)
+        with _timed(timings, "build"):
+            simulator = Simulator(
+                lowering, recordings, step_s, seed, progress=lambda text: progress(text, 0.0)
+            )
+        return Run(self, simulator, plan.length_s if plan else None, timings)
+
+    def lower(
+        self,
+        recordings: Iterable[Recording],
+        *,
+        method: str = "euler",
+        threads: int = 1,
+        precision: Precision = "double",
+    ) -> Lowering:
+        """Lower the network to a program; for arguments see `compile`."""
+        keep: dict[str, set[str]] = {}
+        for item in recordings:
+            keep.setdefault(item.population, set()).update(item.variables)
+        return lower_network(
+            self.experiment.network, keep, method=method, threads=threads, precision=precision
+        )
+
+    def recordings(self, extra: Iterable[str] = ()) -> list[Recording]:
+        """Return what is recorded: what the file names, or v of all cells, and more."""
+        chosen: dict[tuple[str, str], dict[int, str]] = {}
+        for item in self.experiment.quantities.values():
+            chosen.setdefault((item.population, item.name), {})[item.index] = item.variable
+        if self.experiment.simulation is None and not extra:
+            extra = [
+                f"{name}/{_main_variable(item)}" for name, item in self.network.populations.items()
+            ]
+        for path in extra:
+            for item in self.experiment.resolve(path):
+                chosen.setdefault((item.population, item.name), {})[item.index] = item.variable
+        return [
+            Recording(
+                population, name, tuple(sorted(cells)), tuple(cells[i] for i in sorted(cells))
+            )
+            for (population, name), cells in chosen.items()
+        ]
+
+    def dump(self, stage: str) -> str:
+        """Return a stage of the pipeline as text.
+
+        Parameters
+        ----------
+        stage : {'ir', 'program'}
+        """
+        if stage == "ir":
+            return describe_network(self.experiment.network) + "\n"
+        return write_definitions(self.lower(self.recordings()).program)
+
+    def seconds(self, value: str | float, what: str) -> float:
+        """Return a time in seconds from text such as ``"10 ms"``, or from a number of seconds."""
+        if isinstance(value, str):
+            quantity = parse_quantity(value, self.declarations.types.units)
+            if quantity.dimension != TIME:
+                raise InputError(
+                    Diagnostic(f"'{value}' is no time", notes=(f'write the {what} as "10 ms"',))
+                )
+            value = quantity.value
+        if not 0.0 < value < np.inf:
+            raise InputError(f"the {what} must be greater than zero, not {value:g} s")
+        return float(value)
+
+    def parameter(self, path: str) -> tuple[str, int | None, str, Dimension]:
+        """Resolve the path of a parameter to population, cell, name and dimension."""
+        match = re.fullmatch(r"([^\[\]/]+)(?:\[(\d+)\])?/(.+)", path)
+        if match is None or match[1] not in self.experiment.network.populations:
+            known = self.experiment.network.populations
+            raise InputError(
+                Diagnostic(
+                    f"'{path}' is no path of a parameter",
+                    notes=(
+                        *suggest((match or [path, path])[1], known),
+                        "write population/parameter",
+                    ),
+                )
+            )
+        population = self.experiment.network.populations[match[1]]
+        cell = int(match[2]) if match[2] else None
+        name = match[3]
+        head, _, rest = name.partition("/")
+        for placed in population.attached:
+            if placed.id == head and rest and placed.cell == (cell or 0):
+                name = f"{placed.place}/{rest}"
+        dimensions = {item.name: item.dimension for item in population.dynamics.parameters}
+        if name not in dimensions:
+            raise InputError(
+                Diagnostic(
+                    f"'{match[1]}' has no parameter '{match[3]}'",
+                    notes=suggest(match[3], dimensions),
+                )
+            )
+        return match[1], cell, name, dimensions[name]
+
+
+def _main_variable(population: Population) -> str:
+    names = [item.name for item in population.dynamics.states]
+    return next((name for name in ("v", "V") if name in names), names[0])
+
+
+def load(path: str | Path) -> Model:
+    """Read a NeuroML 2 or LEMS file, or a model of the package by name.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        With every fault found in the file.
+    UnsupportedError
+        If it has what cannot be run.
+    """
+    timings: dict[str, float] = {}
+    file = find_model(str(path))
+    with _timed(timings, "read"):
+        declarations = read_model(file)
+    with _timed(timings, "resolve"):
+        experiment = lower_experiment(declarations)
+    return Model(file, declarations, experiment, timings)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timings[stage] = time.perf_counter() - start

@@ -1,0 +1,426 @@
+"""Pictures of results: the Displays that a file declares, rasters and traces.
+
+Figures are matplotlib objects with their own canvas; pyplot and its global state are not used.
+Source of Displays: LEMS for NeuroML 2, Simulation.xml: Display, Line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from izhi_models.files import replacing
+from izhi_models.output import resolve_output
+from izhi_models.results import Floats, Results, Trace
+from izhi_models.simulation import Display, Line
+from izhi_models.units import NONE, Dimension, display_unit
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+# Told apart with every common colour vision. Source: Okabe and Ito (2008), Color Universal
+# Design; darkest first, without yellow, which is faint on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+DPI = 150
+WIDTH_IN = 7.0  # two columns of a journal
+TEXT_PT, TITLE_PT, LEGEND_PT = 9.0, 10.0, 8.0
+GREY = "#444444"
+
+# Enough for several points per pixel of the widest axes.
+N_BINS = 2000
+MAX_LEGEND = 40
+MAX_ROW = 100  # characters, with those that a line of the legend takes
+MAX_LINES_PER_PANEL = 20
+MAX_PANELS = 20
+
+_HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+_TIME_UNITS = {1.0: "s", 1e-3: "ms", 1e-6: "µs", 60.0: "min", 3600.0: "h"}
+
+
+def write_displays(
+    displays: Iterable[Display], results: Results, directory: Path, prefix: str = ""
+) -> tuple[Path, ...]:
+    """Draw each display to ``<prefix><id>.png``.
+
+    Parameters
+    ----------
+    displays : iterable of Display
+    results : Results
+    directory : Path
+        Where; created if need be.
+    prefix : str
+        What the names begin with.
+
+    Returns
+    -------
+    tuple of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        If a quantity was not recorded, or a file cannot be written.
+    """
+    written: list[Path] = []
+    for display in displays:
+        stem = prefix + (re.sub(r"[^\w-]+", "_", display.id).strip("_") or "display")
+        path = resolve_output(directory, f"{stem}.png", span=display.span)
+        number = 1
+        while path in written:
+            number += 1
+            path = path.with_name(f"{stem}_{number}.png")
+        save_figure(draw_display(display, results), path)
+        written.append(path)
+    return tuple(written)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : Path
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with replacing(path) as temporary:
+        # Without the name of the program: equal pictures are equal files.
+        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def draw_display(display: Display, results: Results) -> Figure:
+    """Draw one display with the limits, scales and colours that it declares.
+
+    Limits that are empty, or show no data, are replaced by those of the data. A colour that is
+    missing, not hexadecimal, or invisible on white is replaced.
+
+    Parameters
+    ----------
+    display : Display
+    results : Results
+
+    Raises
+    ------
+    InputError
+        If a quantity was not recorded.
+    """
+    figure = _new_figure(3.2)
+    axes = figure.add_subplot()
+    traces = [results.trace_of_one(line.quantity) for line in display.lines]
+    curves = [
+        (trace.times / line.time_scale_s, trace.values[:, 0] / line.scale)
+        for line, trace in zip(display.lines, traces, strict=True)
+    ]
+    xlim = _usable_limits(display.xmin, display.xmax, [x for x, _ in curves])
+    ylim = _usable_limits(display.ymin, display.ymax, [y for _, y in curves])
+    units = [_unit(line, trace) for line, trace in zip(display.lines, traces, strict=True)]
+    shared_unit = units[0] if len(set(units)) == 1 else None
+    spare = cycle(PALETTE)
+    entries: list[tuple[str, str]] = []
+    for line, unit, curve in zip(display.lines, units, curves, strict=True):
+        color = line.color if _is_visible(line.color) else next(spare)
+        axes.plot(*_thin(*curve, xlim), color=color, **_stroke(len(curves)))
+        entries.append((_with_unit(line.id, "" if shared_unit is not None else unit), color))
+    axes.margins(x=0)
+    axes.set_xlim(xlim)
+    axes.set_ylim(ylim)
+    scales = {line.time_scale_s for line in display.lines} or {display.time_scale_s}
+    axes.set_xlabel(_time_label(scales))
+    _set_text(axes.yaxis.label, _value_label(display.lines, shared_unit))
+    _tidy(axes)
+    title = figure.suptitle("")
+    _set_text(title, fill(display.title or display.id, 80), TITLE_PT)
+    _legend(figure, entries)
+    return figure
+
+
+def draw_traces(results: Results) -> Figure:
+    """Draw all traces, one panel per quantity, in units for people.
+
+    Of many neurons a part is drawn, evenly chosen.
+
+    Parameters
+    ----------
+    results : Results
+    """
+    panels: dict[tuple[str, Dimension], list[Trace]] = defaultdict(list)
+    for trace in results.traces:
+        panels[trace.variable, trace.dimension].append(trace)
+    shown = list(islice(panels.items(), MAX_PANELS))
+    figure = _new_figure(0.8 + 1.5 * max(1, len(shown)))
+    grid = figure.subplots(max(1, len(shown)), 1, sharex=True, squeeze=False)[:, 0]
+    cells = {_cell_name(trace, index) for trace in results.traces for index in trace.indices}
+    colors = _Colors()
+    for axes, ((variable, dimension), traces) in zip(grid, shown, strict=False):
+        _draw_panel(axes, traces, results, colors, by_cell=len(cells) <= len(PALETTE))
+        name = variable if len(variable) <= 20 else f"…{variable[-19:]}"
+        unit = display_unit(dimension)[0]
+        _set_text(axes.yaxis.label, _with_unit(name, unit))
+    for axes in grid:
+        axes.margins(x=0)
+        _tidy(axes)
+    figure.align_ylabels(grid)
+    grid[-1].set_xlabel(_time_label({_time_scale(results)}))
+    if len(panels) > len(shown):
+        figure.suptitle(f"{len(shown)} of {len(panels)} quantities", fontsize=TEXT_PT)
+    _legend(figure, list(colors.items()))
+    return figure
+
+
+def draw_raster(results: Results) -> Figure:
+    """Draw the spikes of all populations, and their rates below.
+
+    Parameters
+    ----------
+    results : Results
+    """
+    height_in = 4.2
+    figure = _new_figure(height_in)
+    spikes_axes, rate_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    scale = _time_scale(results)
+    n_neurons = sum(trains.n_neurons for trains in results.spikes.values())
+    marker = _marker(0.6 * height_in / max(1, n_neurons))
+    colors = _Colors()
+    entries: list[tuple[str, str]] = []
+    offset = 0
+    for population, trains in results.spikes.items():
+        points = np.stack([trains.times_s / scale, trains.indices + float(offset)])
+        x, y = _one_per_pixel(points)
+        spikes_axes.plot(x, y, color=colors[population], **marker)
+        entries.append((f"{population}: {trains.rate_hz:.3g} Hz", colors[population]))
+        offset += trains.n_neurons
+        if offset < n_neurons:
+            spikes_axes.axhline(offset - 0.5, color="#cccccc", linewidth=0.5, zorder=0)
+    spikes_axes.set_ylim(-0.5, max(n_neurons, 1) - 0.5)
+    spikes_axes.yaxis.get_major_locator().set_params(integer=True)
+    one = f"Neuron of {next(iter(results.spikes))}" if len(results.spikes) == 1 else "Neuron"
+    _set_text(spikes_axes.yaxis.label, one)
+    _draw_rates(rate_axes, results, colors)
+    end_s = results.start_s + (results.duration_s or results.dt_s)
+    rate_axes.set_xlim(results.start_s / scale, end_s / scale)
+    rate_axes.set_xlabel(_time_label({scale}))
+    for axes in (spikes_axes, rate_axes):
+        _tidy(axes)
+    figure.align_ylabels([spikes_axes, rate_axes])
+    _legend(figure, entries)
+    return figure
+
+
+class _Colors(dict[str, str]):
+    """The colour of each name, given in the order in which they are first asked for."""
+
+    def __missing__(self, key: str) -> str:
+        self[key] = PALETTE[len(self) % len(PALETTE)]
+        return self[key]
+
+
+def _draw_panel(
+    axes: Axes, traces: Sequence[Trace], results: Results, colors: _Colors, *, by_cell: bool
+) -> None:
+    """Draw one quantity, coloured by neuron if there are few, else by population."""
+    n_lines = sum(trace.indices.size for trace in traces)
+    every = -(-n_lines // MAX_LINES_PER_PANEL)
+    stroke = _stroke(n_lines)
+    for trace in traces:
+        times = trace.times / _time_scale(results)
+        scale = display_unit(trace.dimension)[1]
+        for column in range(0, trace.indices.size, max(1, every)):
+            x, y = _thin(times, trace.values[:, column] / scale, None)
+            name = _cell_name(trace, trace.indices[column]) if by_cell else trace.population
+            axes.plot(x, y, color=colors[name], **stroke)
+
+
+def _cell_name(trace: Trace, index: int) -> str:
+    return f"{trace.population}[{index}]" if trace.population else "network"
+
+
+def _draw_rates(axes: Axes, results: Results, colors: _Colors) -> None:
+    """Draw the rate per neuron of each population, or of all when these are many."""
+    scale = _time_scale(results)
+    width_s = _round_up(max(results.duration_s / 100, results.dt_s))
+    n_bins = max(1, int(np.ceil(results.duration_s / width_s * (1 - 1e-9))))
+    edges_s = results.start_s + np.arange(n_bins + 1) * width_s
+    spikes = [item for item in results.spikes.items() if item[1].n_neurons]
+    groups = {population: [trains] for population, trains in spikes}
+    if len(groups) > len(PALETTE):
+        groups = {"": [trains for _, trains in spikes]}
+    for population, members in groups.items():
+        counts = sum(np.histogram(trains.times_s, edges_s)[0] for trains in members)
+        rate_hz = counts / (sum(trains.n_neurons for trains in members) * width_s)
+        color = colors[population] if population else GREY
+        axes.stairs(rate_hz, edges_s / scale, baseline=None, color=color, linewidth=0.9)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("Rate (Hz)")
+    note = f"bins of {width_s / scale:g} {_TIME_UNITS[scale]}"
+    axes.text(1, 1, note, transform=axes.transAxes, ha="right", va="bottom", fontsize=7, color=GREY)
+
+
+def _new_figure(height_in: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(WIDTH_IN, height_in), layout="constrained", facecolor="white")
+
+
+def _tidy(axes: Axes) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set(color=GREY, linewidth=0.8)
+    axes.tick_params(labelsize=TEXT_PT - 1, color=GREY, width=0.8, length=3)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_fontsize(TEXT_PT)
+
+
+def _set_text(text: Text, content: str, size: float = TEXT_PT) -> None:
+    """Set a text from a file, in which a dollar is a dollar and no formula."""
+    text.set(text=content, fontsize=size, parse_math=False)
+
+
+def _legend(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
+    """Put a legend of (label, colour) outside of the axes, where it hides no data.
+
+    It is a row above the first axes if it fits, else columns beside all. Too long a legend to be
+    read is left out, and so is one of a single entry.
+    """
+    from matplotlib.lines import Line2D
+
+    if not 1 < len(entries) <= MAX_LEGEND:
+        return
+    handles = [Line2D([], [], color=color, linewidth=2) for _, color in entries]
+    labels = [label for label, _ in entries]
+    style: dict[str, Any] = {"frameon": False, "fontsize": LEGEND_PT, "handlelength": 1.2}
+    if sum(len(label) + 6 for label in labels) <= MAX_ROW:
+        style |= {"bbox_to_anchor": (0.5, 1.0), "ncols": len(labels)}
+        legend = figure.axes[0].legend(handles, labels, loc="lower center", **style)
+    else:
+        rows = int(figure.get_figheight() * 72 / LEGEND_PT / 2)
+        style |= {"ncols": -(-len(labels) // rows)}
+        labels = [fill(label, 28) for label in labels]
+        legend = figure.legend(handles, labels, loc="outside right upper", **style)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _stroke(n_lines: int) -> dict[str, Any]:
+    """Return the width and transparency with which so many lines stay readable."""
+    if n_lines <= len(PALETTE):
+        return {"linewidth": 1.1, "alpha": 1.0}
+    return {"linewidth": 0.8, "alpha": 0.7}
+
+
+def _marker(row_in: float) -> dict[str, Any]:
+    """Return the marker of a spike: a bar as high as its row, or a dot if rows are thin."""
+    row_pt = row_in * 72
+    if row_pt > 3:
+        size = min(0.8 * row_pt, 14)
+        return {"linestyle": "", "marker": "|", "markersize": size, "markeredgewidth": 0.9}
+    size = float(np.clip(1.5 * row_pt, 1.8, 3.0))
+    return {"linestyle": "", "marker": ".", "markersize": size, "markeredgewidth": 0}
+
+
+def _one_per_pixel(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leave out points (2, n) that would fall on one pixel with another."""
+    if points.shape[1] <= 20_000:
+        return points
+    low, high = points.min(axis=1, keepdims=True), points.max(axis=1, keepdims=True)
+    size = np.where(high > low, high - low, 1.0)
+    cells = ((points - low) / size * N_BINS).astype(np.int64)
+    _, first = np.unique(cells[0] * (N_BINS + 1) + cells[1], return_index=True)
+    return points[:, first]
+
+
+def _thin(
+    x: NDArray[np.float64], y: Floats, xlim: tuple[float, float] | None
+) -> tuple[NDArray[np.float64], Floats]:
+    """Return what is visible of a curve: first, lowest and highest point of each bin.
+
+    Bins are narrower than a pixel, so that the drawing is the same, spikes included.
+    """
+    if xlim is not None:
+        start, stop = np.searchsorted(x, xlim[0]), np.searchsorted(x, xlim[1], side="right")
+        visible = slice(max(0, start - 1), stop + 1)
+        x, y = x[visible], y[visible]
+    per_bin = y.size // N_BINS
+    if per_bin < 4:
+        return x, y
+    whole = N_BINS * per_bin
+    bins = y[:whole].reshape(N_BINS, per_bin)
+    first = np.arange(0, whole, per_bin)
+    picked = np.stack([first, first + bins.argmin(axis=1), first + bins.argmax(axis=1)], axis=1)
+    keep = np.concatenate([np.sort(picked, axis=1).ravel(), np.arange(whole, y.size)])
+    return x[keep], y[keep]
+
+
+def _usable_limits(low: float, high: float, data: Sequence[Floats]) -> tuple[float, float] | None:
+    """Return declared limits if they are in order and show some of the data, else None."""
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        return None
+    if data and not any(np.any((values >= low) & (values <= high)) for values in data):
+        return None
+    return low, high
+
+
+def _unit(line: Line, trace: Trace) -> str:
+    """Return the unit of a curve, worked out if its scale is a bare number."""
+    if trace.dimension == NONE and line.scale == 1:
+        return ""  # also where the file writes 1V, as files do for U of the Izhikevich cell
+    if line.scale_unit or trace.dimension == NONE:
+        return line.scale_unit
+    symbol, scale = display_unit(trace.dimension)
+    if np.isclose(line.scale, scale, rtol=1e-9):
+        return symbol
+    return trace.si_unit if line.scale == 1 else f"{line.scale:g} {trace.si_unit}"
+
+
+def _value_label(lines: Sequence[Line], unit: str | None) -> str:
+    """Return the label of the value axis: what the curves share."""
+    names = {line.quantity.rpartition("/")[2] for line in lines}
+    if len(lines) == 1:
+        names = {lines[0].id}
+    return _with_unit(names.pop() if len(names) == 1 else "", unit or "")
+
+
+def _with_unit(name: str, unit: str) -> str:
+    """Return ``name (unit)``, unless the name says so already."""
+    if not unit or f"({unit})" in name:
+        return name
+    return f"{name} ({unit})" if name else unit
+
+
+def _time_scale(results: Results) -> float:
+    return 1.0 if results.duration_s >= 10 else 1e-3
+
+
+def _time_label(scales: set[float]) -> str:
+    if len(scales) != 1:
+        return "Time"
+    scale = next(iter(scales))
+    return f"Time ({_TIME_UNITS.get(scale, f'{scale:g} s')})"
+
+
+def _round_up(value: float) -> float:
+    """Return the least of 1, 2, 5 times a power of ten that is not below `value`."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9)))
+
+
+def _is_visible(color: str) -> bool:
+    if not _HEX.fullmatch(color):
+        return False
+    digits = color[1:] if len(color) == 7 else "".join(2 * digit for digit in color[1:])
+    return min(bytes.fromhex(digits)) < 0xF0

@@ -1,0 +1,198 @@
+"""Dimensions, units and quantities of LEMS, and the unit system of simulations.
+
+A dimension is seven integer exponents. A unit maps a number to SI by
+``(value + offset) * scale * 10**power`` (LEMS, element Unit). Simulations use a consistent
+system (ms, mV, pA, nS, pF, um, mM) whose scales are powers of ten per base dimension, so that
+equations carry over unchanged and only values are scaled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+
+from izhi_models.errors import Diagnostic, InputError, suggest
+
+
+class Dimension(NamedTuple):
+    """Exponents of mass, length, time, current, temperature, substance, luminous intensity.
+
+    Source: LEMS, element Dimension, attributes m, l, t, i, k, n, j.
+    """
+
+    m: int = 0
+    l: int = 0  # noqa: E741  spelt as LEMS spells it
+    t: int = 0
+    i: int = 0
+    k: int = 0
+    n: int = 0
+    j: int = 0
+
+    def times(self, other: Dimension) -> Dimension:
+        """Return the dimension of a product."""
+        return Dimension(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def over(self, other: Dimension) -> Dimension:
+        """Return the dimension of a quotient."""
+        return Dimension(*(a - b for a, b in zip(self, other, strict=True)))
+
+    def power(self, exponent: int) -> Dimension:
+        """Return the dimension of an integer power."""
+        return Dimension(*(a * exponent for a in self))
+
+    def __str__(self) -> str:
+        base = ("kg", "m", "s", "A", "K", "mol", "cd")
+        parts = [
+            symbol if exponent == 1 else f"{symbol}^{exponent}"
+            for symbol, exponent in zip(base, self, strict=True)
+            if exponent
+        ]
+        return " ".join(parts) or "1"
+
+
+NONE = Dimension()
+TIME = Dimension(t=1)
+PER_TIME = Dimension(t=-1)
+VOLTAGE = Dimension(m=1, l=2, t=-3, i=-1)
+CURRENT = Dimension(i=1)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of measurement.
+
+    Parameters
+    ----------
+    symbol : str
+    dimension : Dimension
+    power : int
+        Power of ten to SI.
+    scale : Decimal
+        Further factor to SI, exactly as written.
+    offset : Decimal
+        Added to the number before it is scaled.
+    """
+
+    symbol: str
+    dimension: Dimension
+    power: int = 0
+    scale: Decimal = Decimal(1)
+    offset: Decimal = Decimal(0)
+
+    def to_si(self, number: str) -> float:
+        """Return the SI value of a decimal number in this unit, rounded once."""
+        return float((Decimal(number) + self.offset) * self.scale.scaleb(self.power))
+
+
+QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number with its dimension.
+
+    Parameters
+    ----------
+    value : float
+        In SI.
+    dimension : Dimension
+    symbol : str
+        The unit as it was written; empty for a bare number.
+    """
+
+    value: float
+    dimension: Dimension
+    symbol: str = ""
+
+
+def parse_quantity(text: str, units: Mapping[str, Unit]) -> Quantity:
+    """Parse text such as ``-65 mV``, ``10ms`` or ``0.02``.
+
+    Parameters
+    ----------
+    text : str
+    units : mapping of str to Unit
+        Unit symbols, case-sensitive.
+
+    Raises
+    ------
+    InputError
+        If the text is no number, or the unit is not known.
+    """
+    match = QUANTITY.fullmatch(text)
+    if match is None:
+        raise InputError(
+            Diagnostic(f"'{text}' is no quantity", notes=("write a number and a unit: -65 mV",))
+        )
+    number, symbol = match.groups()
+    if not symbol:
+        return Quantity(float(number), NONE)
+    unit = units.get(symbol)
+    if unit is None:
+        raise InputError(Diagnostic(f"unknown unit '{symbol}'", notes=suggest(symbol, units)))
+    return Quantity(unit.to_si(number), unit.dimension, symbol)
+
+
+# Powers of ten of the simulation system per base dimension. Time, voltage, current and length
+# are chosen (ms, mV, pA, um); concentration in mol/m3 fixes substance, voltage fixes mass.
+_SIMULATION_POWERS = Dimension(m=-12, l=-6, t=-3, i=-12, k=0, n=-18, j=0)
+
+
+def simulation_power(dimension: Dimension) -> int:
+    """Return p such that one simulation unit of `dimension` is ``10**p`` SI units."""
+    return sum(a * b for a, b in zip(dimension, _SIMULATION_POWERS, strict=True))
+
+
+def to_simulation(value: float, dimension: Dimension) -> float:
+    """Convert an SI value to simulation units.
+
+    The shortest decimal of the value is shifted, so that 22 ms, kept as 0.022 s, is 22.0 again.
+    """
+    if value == 0.0 or not np.isfinite(value):
+        return value
+    return float(Decimal(repr(float(value))).scaleb(-simulation_power(dimension)))
+
+
+def from_simulation(
+    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], dimension: Dimension
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Convert an array in simulation units to SI."""
+    power = simulation_power(dimension)
+    # Powers of ten with a positive exponent are exact in binary; their inverses are not.
+    return values * 10.0**power if power >= 0 else values / 10.0**-power
+
+
+# What people read, per dimension: the symbol, and the power of ten of one such unit in SI.
+_DISPLAY: dict[Dimension, tuple[str, int]] = {
+    NONE: ("", 0),
+    TIME: ("ms", -3),
+    PER_TIME: ("Hz", 0),
+    VOLTAGE: ("mV", -3),
+    CURRENT: ("pA", -12),
+    Dimension(m=-1, l=-2, t=3, i=2): ("nS", -9),
+    Dimension(m=-1, l=-2, t=4, i=2): ("pF", -12),
+    Dimension(m=1, l=2, t=-3, i=-2): ("MOhm", 6),
+    Dimension(l=1): ("um", -6),
+    Dimension(l=-3, n=1): ("mM", 0),
+    Dimension(k=1): ("K", 0),
+    Dimension(i=1, l=-2): ("uA/cm2", -2),
+    Dimension(m=-1, l=-4, t=3, i=2): ("mS/cm2", 1),
+    Dimension(m=-1, l=-4, t=4, i=2): ("uF/cm2", -2),
+    Dimension(m=-2, l=-4, t=6, i=3): ("nS/mV", -6),
+    Dimension(i=1, t=1): ("pC", -12),
+    Dimension(l=2): ("um2", -12),
+}
+
+
+def display_unit(dimension: Dimension) -> tuple[str, float]:
+    """Return the symbol of the unit shown to people, and its size in SI.
+
+    A dimension without a unit of its own is shown in SI base units.
+    """
+    symbol, power = _DISPLAY.get(dimension, (str(dimension), 0))
+    return symbol, float(f"1e{power}")

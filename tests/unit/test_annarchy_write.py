@@ -1,0 +1,61 @@
+import ast
+from dataclasses import replace
+
+import pytest
+
+from izhi_models.annarchy.program import Equation, Neuron, Program, ProgramParameter
+from izhi_models.annarchy.write import write_definitions
+from izhi_models.errors import InternalError
+
+NEURON = Neuron(
+    symbol="pop_0",
+    parameters=(ProgramParameter("a_1", is_global=False), ProgramParameter("b_2", is_global=True)),
+    equations=(
+        Equation("i_3", "i_3 = 2.0*b_2", is_ode=False),
+        Equation("v_4", "dv_4/dt = a_1*(i_3 - v_4)", is_ode=True, method="exponential"),
+    ),
+    spike="v_4 > 1.0",
+    reset=("v_4 = 0.0",),
+    size=4,
+)
+
+
+def calls(source: str, name: str) -> list[list[object]]:
+    """Return the literal arguments of all calls of ann.NAME or net.NAME in a script."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) == name:
+            values = [*node.args, *(item.value for item in node.keywords)]
+            found.append([ast.unparse(value).strip("'") for value in values])
+    return found
+
+
+def test_write_definitions__one_neuron__defines_all_of_it():
+    source = write_definitions(Program((NEURON,)))
+    assert calls(source, "Parameter") == [["0.0", "local"], ["0.0", "global"]]
+    assert calls(source, "Variable") == [
+        ["i_3 = 2.0*b_2"],
+        ["dv_4/dt = a_1*(i_3 - v_4)", "exponential"],
+    ]
+    (neuron,) = calls(source, "Neuron")
+    assert neuron[2:] == ["v_4 > 1.0", "['v_4 = 0.0']"]
+    (population,) = calls(source, "create")
+    assert population[0] == "4"
+    assert population[-1] == "pop_0"
+    assert calls(source, "setup") == []
+
+
+def test_write_definitions__float_and_threads__are_settings():
+    source = write_definitions(Program((NEURON,), precision="float", threads=2))
+    assert calls(source, "setup") == [["ann.float32", "2"]]
+
+
+def test_write_definitions__cell_without_spikes__has_a_condition_that_is_false():
+    source = write_definitions(Program((replace(NEURON, spike=None, reset=()),)))
+    (neuron,) = calls(source, "Neuron")
+    assert neuron[2] == "0.0 > 1.0"
+
+
+def test_write_definitions__foreign_text__is_refused():
+    with pytest.raises(InternalError):
+        write_definitions(Program((replace(NEURON, spike='v_4 > 1.0", reset=exit("'),)))
