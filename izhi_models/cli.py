@@ -201,11 +201,10 @@ def validate(files: tuple[str, ...], form: str) -> None:
 @FORMAT
 def show(file: str, dump: str | None, form: str) -> None:
     """Show the components of FILE and the equations as they are simulated."""
-    from izhi_models.pipeline import load
+    from izhi_models import pipeline
 
-    model = load(file)
-    _report(model.experiment.warnings, form == "json")
-    click.echo(model.dump(dump or "ir"), nl=False)
+    text = pipeline.show(file) if dump is None else pipeline.load(file).dump(dump)
+    click.echo(text, nl=False)
 
 
 @commands.command("list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -26,6 +26,25 @@ def describe_network(network: Network) -> str:
     for dynamics, populations in kinds.items():
         parts.append("\n".join(_kind(dynamics, populations)))
     return "\n\n".join(parts)
+
+
+def describe_component(name: str, dynamics: Dynamics, values: Mapping[str, float]) -> str:
+    """Return one component with its values and equations.
+
+    Parameters
+    ----------
+    name : str
+    dynamics : Dynamics
+    values : mapping of str to float
+        [SI]
+    """
+    lines = [f"{name}, {dynamics.name}", "  parameters"]
+    lines += [
+        f"    {item.name} = {_value(values[item.name], item.dimension)}"
+        for item in dynamics.parameters
+    ]
+    lines += [f"  {line}" for line in describe_dynamics(dynamics).splitlines()]
+    return "\n".join(lines)
 
 
 def _kind(dynamics: Dynamics, populations: list[Population]) -> Iterator[str]:

@@ -6,11 +6,16 @@ command line renders and exits.
 
 from __future__ import annotations
 
+import bisect
 import difflib
+import functools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+_EXCERPT = 160  # characters of a source line in a message
 
 Severity = Literal["error", "warning"]
 
@@ -32,13 +37,22 @@ class Source:
 
     def position(self, offset: int) -> tuple[int, int]:
         """Return the line and column, both counted from 1, of a character offset."""
-        line = self.text.count("\n", 0, offset) + 1
-        return line, offset - self.text.rfind("\n", 0, offset)
+        starts = _line_starts(self.text)
+        line = bisect.bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
 
     def line(self, number: int) -> str:
         """Return the text of line `number`, counted from 1, without its line end."""
-        lines = self.text.splitlines()
-        return lines[number - 1] if 0 < number <= len(lines) else ""
+        starts = _line_starts(self.text)
+        if not 0 < number <= len(starts):
+            return ""
+        end = starts[number] if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r\n")
+
+
+@functools.lru_cache(maxsize=8)
+def _line_starts(text: str) -> list[int]:
+    return [0, *(match.end() for match in re.finditer("\n", text))]
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,9 @@ class Span:
         """Return the source line with a caret line below it."""
         line, column = self.source.position(self.start)
         text = self.source.line(line)
+        # A file without line breaks is one line: show what is near.
+        cut = max(0, column - 1 - _EXCERPT // 2) if len(text) > _EXCERPT else 0
+        text, column = text[cut : cut + _EXCERPT], column - cut
         width = max(1, min(self.end - self.start, len(text) - column + 1))
         lead = "".join("\t" if char == "\t" else " " for char in text[: column - 1])
         return f"  {text}\n  {lead}{'^' * width}"

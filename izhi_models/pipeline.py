@@ -20,11 +20,13 @@ from izhi_models.annarchy.lower import Lowering, lower_network
 from izhi_models.annarchy.program import Precision
 from izhi_models.annarchy.run import Recording, Simulator
 from izhi_models.annarchy.write import write_definitions
-from izhi_models.describe import describe_network
-from izhi_models.errors import Diagnostic, InputError, suggest
+from izhi_models.describe import describe_component, describe_network
+from izhi_models.errors import Diagnostic, InputError, raise_if_errors, suggest
+from izhi_models.ir.passes import order_derived
 from izhi_models.ir.step import METHODS
 from izhi_models.lems.components import Model as Declarations
 from izhi_models.lems.components import read_model
+from izhi_models.lems.lower import lower_component
 from izhi_models.lems.simulation import Experiment, lower_experiment
 from izhi_models.library import find_model
 from izhi_models.network import Network, Population
@@ -343,6 +345,34 @@ def load(path: str | Path) -> Model:
     with _timed(timings, "resolve"):
         experiment = lower_experiment(declarations)
     return Model(file, declarations, experiment, timings)
+
+
+def show(path: str | Path) -> str:
+    """Return the equations of a file as they are simulated, with units and values.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file with a network shows its populations with all that is attached; a file of
+        components, each of them.
+
+    Raises
+    ------
+    InputError
+        With every fault found in the file.
+    """
+    declarations = read_model(find_model(str(path)))
+    raise_if_errors(declarations.faults)
+    if declarations.of_type("network"):
+        return describe_network(lower_experiment(declarations).network) + "\n"
+    parts = []
+    for component in declarations.components.values():
+        if component.type.dynamics and not component.element.document.is_core:
+            lowered = lower_component(declarations, component)
+            parts.append(
+                describe_component(component.id, order_derived(lowered.dynamics), lowered.values)
+            )
+    return "\n\n".join(parts) + "\n"
 
 
 @contextmanager

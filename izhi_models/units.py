@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from typing import NamedTuple
 
 import numpy as np
@@ -86,7 +86,10 @@ class Unit:
 
     def to_si(self, number: str) -> float:
         """Return the SI value of a decimal number in this unit, rounded once."""
-        return float((Decimal(number) + self.offset) * self.scale.scaleb(self.power))
+        try:
+            return float((Decimal(number) + self.offset) * self.scale.scaleb(self.power))
+        except DecimalException:
+            return np.inf
 
 
 QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
@@ -131,11 +134,18 @@ def parse_quantity(text: str, units: Mapping[str, Unit]) -> Quantity:
         )
     number, symbol = match.groups()
     if not symbol:
-        return Quantity(float(number), NONE)
+        return Quantity(_finite(float(number), text), NONE)
     unit = units.get(symbol)
     if unit is None:
-        raise InputError(Diagnostic(f"unknown unit '{symbol}'", notes=suggest(symbol, units)))
-    return Quantity(unit.to_si(number), unit.dimension, symbol)
+        hint = ("write a decimal point: 1.5",) if symbol.startswith(",") else suggest(symbol, units)
+        raise InputError(Diagnostic(f"unknown unit '{symbol}'", notes=hint))
+    return Quantity(_finite(unit.to_si(number), text), unit.dimension, symbol)
+
+
+def _finite(value: float, text: str) -> float:
+    if not np.isfinite(value):
+        raise InputError(Diagnostic(f"'{text}' is beyond what a number can hold"))
+    return value
 
 
 # Powers of ten of the simulation system per base dimension. Time, voltage, current and length

@@ -41,7 +41,7 @@ from izhi_models.expr import (
     rebuild,
 )
 from izhi_models.ir.dimensions import rescale
-from izhi_models.ir.dynamics import STEP_NAME, TIME_NAME, Dynamics, Variable
+from izhi_models.ir.dynamics import STEP_NAME, TIME_NAME, Derived, Dynamics, Variable
 from izhi_models.ir.passes import drop_unused, exact_times, fold_constants
 from izhi_models.ir.step import Block, Step, make_step
 from izhi_models.network import Network, Population
@@ -216,6 +216,7 @@ class _Emission:
         self.symbols: dict[str, Symbol] = {}
         self.current: dict[str, str] = {}
         self.literals: dict[str, float] = {}
+        self.defined: set[str] = set()
         self.count = 0
 
     def neuron(self, symbol: str, size: int) -> Neuron:
@@ -230,9 +231,7 @@ class _Emission:
         self._hold(reset)
         touched = {item.state for block in blocks for item in block.assignments}
         for definition in self.step.definitions:
-            value = self._text(definition.value)
-            self._declare(Variable(definition.name, definition.dimension), "d", is_parameter=False)
-            self._assign(self.current[definition.name], value)
+            self._define(definition)
         self._advance(touched)
         events = [self._block(block, blocks[number + 1 :]) for number, block in enumerate(blocks)]
         spike: str | None = None
@@ -260,6 +259,18 @@ class _Emission:
         symbol = self._fresh(prefix)
         self.symbols[item.name] = Symbol(symbol, item.dimension, is_parameter, is_global)
         self.current[item.name] = symbol
+
+    def _define(self, definition: Derived) -> None:
+        name, value = definition.name, definition.value
+        # Another name for what does not change within the step needs no variable.
+        if isinstance(value, Name) and value.id in self.defined:
+            self.symbols[name] = self.symbols[value.id]
+            self.current[name] = self.current[value.id]
+        else:
+            text = self._text(value)
+            self._declare(Variable(name, definition.dimension), "d", is_parameter=False)
+            self._assign(self.current[name], text)
+        self.defined.add(name)
 
     def _fresh(self, prefix: str) -> str:
         self.count += 1

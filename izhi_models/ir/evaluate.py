@@ -28,8 +28,9 @@ from izhi_models.expr import (
     Number,
     Select,
 )
+from izhi_models.ir.compose import compose
 from izhi_models.ir.dynamics import STEP_NAME, TIME_NAME, Assignment, Dynamics
-from izhi_models.ir.passes import order_derived
+from izhi_models.ir.passes import order_derived, regimes_to_states
 from izhi_models.ir.step import make_step
 
 Array = NDArray[np.float64]
@@ -159,7 +160,7 @@ def initial_values(
     Parameters
     ----------
     dynamics : Dynamics
-        Flat; in SI, or rescaled.
+        Composed; in SI, or rescaled.
     values : mapping of str to float or array (n,)
         Parameters and requirements, in the same units.
     n : int
@@ -170,7 +171,7 @@ def initial_values(
     -------
     dict of str to array (n,)
     """
-    dynamics = order_derived(dynamics)
+    dynamics = _completed(dynamics)
     scope = _given(dynamics, values, n)
     scope |= {item.name: np.zeros(n) for item in dynamics.states}
     with _quiet():
@@ -182,6 +183,11 @@ def initial_values(
                 break
     found = [item.name for item in dynamics.states] + [item.name for item in dynamics.derived]
     return {name: scope[name] for name in found}
+
+
+def _completed(dynamics: Dynamics) -> Dynamics:
+    """Return the dynamics in order, without regimes; to open lists nothing is attached."""
+    return order_derived(compose(regimes_to_states(dynamics), ()))
 
 
 def _sweep(dynamics: Dynamics, evaluation: _Evaluation, scope: dict[str, Array]) -> None:
@@ -238,7 +244,7 @@ class Interpreter:
     Parameters
     ----------
     dynamics : Dynamics
-        Flat; in SI, or rescaled.
+        Composed; in SI, or rescaled.
     values : mapping of str to float or array (n,)
         Parameters and requirements, in the same units.
     n : int
@@ -259,7 +265,7 @@ class Interpreter:
         seed: int = 0,
         method: str = "euler",
     ) -> None:
-        self.dynamics = order_derived(dynamics)
+        self.dynamics = _completed(dynamics)
         self.step = make_step(self.dynamics, method)
         self.n = n
         self.dt = dt

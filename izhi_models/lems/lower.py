@@ -24,6 +24,7 @@ from izhi_models.expr import (
     walk,
 )
 from izhi_models.ir.compose import Attached, compose
+from izhi_models.ir.dimensions import dimension_of
 from izhi_models.ir.dynamics import (
     Assignment,
     Attachment,
@@ -38,7 +39,7 @@ from izhi_models.ir.dynamics import (
     Variable,
 )
 from izhi_models.ir.evaluate import evaluate_scalar
-from izhi_models.ir.passes import regimes_to_states, settle_assigned_states
+from izhi_models.ir.passes import order_derived, regimes_to_states, settle_assigned_states
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.read import Element
 from izhi_models.lems.types import ComponentType
@@ -134,6 +135,7 @@ class _OwnDynamics:
         self.regimes: list[Regime] = []
         self.exposures: dict[str, str] = {}
         self.gathers: dict[str, Gather] = {}
+        self.undeclared: list[str] = []
 
     def lower(self) -> Lowered:
         constants = self._constants()
@@ -173,7 +175,21 @@ class _OwnDynamics:
         )
         self._check_names(dynamics)
         raise_if_errors(self.faults)
-        return Lowered(dynamics, values)
+        return Lowered(self._infer_dimensions(dynamics), values)
+
+    def _infer_dimensions(self, dynamics: Dynamics) -> Dynamics:
+        """Give derived variables that declare no dimension that of their value."""
+        missing = [item for item in order_derived(dynamics).derived if item.name in self.undeclared]
+        known: dict[str, Dimension | None] = dict(dynamics.dimensions())
+        known.update(dict.fromkeys((item.name for item in missing), None))
+        for item in missing:
+            known[item.name] = dimension_of(item.value, known)
+        return replace(
+            dynamics,
+            derived=tuple(
+                replace(item, dimension=known[item.name] or NONE) for item in dynamics.derived
+            ),
+        )
 
     def _ports(self, direction: str) -> tuple[str, ...]:
         return tuple(
@@ -312,8 +328,15 @@ class _OwnDynamics:
         return value
 
     def _dimension(self, element: Element) -> Dimension:
+        name = element.get("dimension")
+        if name is None:
+            exposure = self.type.exposures.get(element.get("exposure") or "")
+            if exposure is not None and exposure.dimension is not None:
+                return exposure.dimension
+            self.undeclared.append(element.get("name") or "")
+            return NONE
         try:
-            return self.model.types.dimension(element.get("dimension")) or NONE
+            return self.model.types.dimension(name) or NONE
         except InputError as error:
             first = error.diagnostics[0]
             span = element.attribute_span("dimension")

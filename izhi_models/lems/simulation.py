@@ -358,8 +358,9 @@ class _Paths:
 
     def _cell(self, path: str, steps: list[str]) -> tuple[Population, int, list[str]]:
         """Split a path into population, index and the steps inside the cell."""
-        match = re.fullmatch(r"(.+?)\[(\d+)\]", steps[0])
-        name = match[1] if match else steps[0]
+        head = steps[0] if steps else ""
+        match = re.fullmatch(r"(.+?)\[(\d+)\]", head)
+        name = match[1] if match else head
         population = self.lowered.populations.get(name)
         if population is None:
             raise InputError(
