@@ -43,6 +43,7 @@ from izhi_models.ir.passes import order_derived, regimes_to_states, settle_assig
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.read import Element
 from izhi_models.lems.types import ComponentType
+from izhi_models.lems.wiring import wire_parts
 from izhi_models.units import NONE, Dimension, parse_quantity
 
 
@@ -81,12 +82,15 @@ def lower_component(model: Model, component: Component) -> Lowered:
     own = _OwnDynamics(model, component).lower()
     dynamics = regimes_to_states(own.dynamics)
     values = dict(own.values)
+    parts = contained(model, component)
     attached = []
-    for place, child in contained(model, component):
+    for place, child in parts:
         lowered = lower_part(model, child)
         attached.append(Attached("", lowered.dynamics, place, None))
         values.update({f"{place}/{name}": value for name, value in lowered.values.items()})
-    return Lowered(compose(dynamics, attached) if attached else dynamics, values)
+    if attached:
+        dynamics = wire_parts(compose(dynamics, attached), component, parts)
+    return Lowered(dynamics, values)
 
 
 def lower_part(model: Model, component: Component) -> Lowered:
