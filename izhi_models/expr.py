@@ -385,10 +385,8 @@ def fold(expr: Expr) -> Expr:
     below = tuple(fold(child) for child in children(expr))
     expr = rebuild(expr, below) if below else expr
     match expr:
-        case Negate(Number(value)):
-            return Number(-value)
-        case Negate(Negate(operand)):
-            return operand
+        case Negate(operand):
+            return _negated(operand)
         case Call(function, Number(value)) if function != RANDOM:
             return _fold_call(function, value, expr)
         case Compare() | Logic():
@@ -458,15 +456,25 @@ def _fold_binary(expr: Binary) -> Expr:
         case Binary("+" | "-", left_operand, Number(0.0)):
             return left_operand
         case Binary("-", Number(0.0), right_operand):
-            return Negate(right_operand)
+            return _negated(right_operand)
         case Binary("*", Number(1.0), right_operand):
             return right_operand
         case Binary("*" | "/" | "^", left_operand, Number(1.0)):
             return left_operand
         case Binary("*", Number(-1.0), operand) | Binary("*" | "/", operand, Number(-1.0)):
-            return Negate(operand)
+            return _negated(operand)
         case _:
             return expr
+
+
+def _negated(expr: Expr) -> Expr:
+    match expr:
+        case Number(value):
+            return Number(-value)
+        case Negate(operand):
+            return operand
+        case _:
+            return Negate(expr)
 
 
 def _arithmetic(op: str, left: float, right: float) -> float | complex:

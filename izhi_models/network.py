@@ -74,6 +74,47 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Projection:
+    """Event connections from one population to another through one synapse component.
+
+    Parameters
+    ----------
+    id : str
+    pre, post : str
+        Populations.
+    synapse : str
+        Id of the component.
+    attachment : str
+        Name of the list of the postsynaptic cell.
+    dynamics : Dynamics
+        Of the synapse.
+    values : dict of str to float
+        [SI]
+    pre_cells, post_cells : int array (n,)
+    weights : array (n,)
+    delays : array (n,)
+        [s]
+    """
+
+    id: str
+    pre: str
+    post: str
+    synapse: str
+    attachment: str
+    dynamics: Dynamics
+    values: Values
+    pre_cells: NDArray[np.int32]
+    post_cells: NDArray[np.int32]
+    weights: NDArray[np.float64]
+    delays: NDArray[np.float64]
+
+    @property
+    def size(self) -> int:
+        """Number of connections."""
+        return self.pre_cells.size
+
+
+@dataclass(frozen=True)
 class Placed:
     """Where a component that is attached to a cell is found in its dynamics."""
 

@@ -10,6 +10,7 @@ a condition changes besides advancing is computed in steps of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -381,13 +382,17 @@ class _Emission:
             self._assign(symbol, "Uniform(0.0, 1.0)")
             self.current[f"{symbol}/draw"] = symbol
             return Binary("*", expr.argument, Name(f"{symbol}/draw"))
-        if isinstance(expr, Number) and self.precision == "float" and "e" in repr(expr.value):
-            # ANNarchy appends an f to the digits before the exponent, which is no C++.
+        if isinstance(expr, Number) and not self._is_literal(expr.value):
             symbol = self._fresh("c")
             self.literals[symbol] = expr.value
             self.current[f"{symbol}/literal"] = symbol
             return Name(f"{symbol}/literal")
         return expr
+
+    def _is_literal(self, value: float) -> bool:
+        """Return whether ANNarchy can write a number; infinity and the like have no digits."""
+        # In single precision it appends an f to the digits before an exponent, which is no C++.
+        return math.isfinite(value) and (self.precision == "double" or "e" not in repr(value))
 
 
 def _draws(block: Block) -> bool:

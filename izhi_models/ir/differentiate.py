@@ -27,9 +27,8 @@ class NotDifferentiableError(ValueError):
 def differentiate(expr: Expr, name: str) -> Expr:
     """Return the derivative of an expression with respect to a name, all others held.
 
-    A choice is differentiated branch by branch. A derivative without `name` in it means that the
-    expression is linear in `name`; a choice that depends on `name` keeps its condition for that
-    reason, even between equal branches.
+    A choice is differentiated branch by branch. A derivative without `name` in it proves that
+    the expression is linear in `name`.
 
     Parameters
     ----------
@@ -40,7 +39,8 @@ def differentiate(expr: Expr, name: str) -> Expr:
     Raises
     ------
     NotDifferentiableError
-        If `name` is inside H, ceil, factorial or random.
+        If `name` is inside H, ceil, factorial or random, or chooses between branches of equal
+        derivative, which may differ by a jump.
     """
     return fold(_derivative(expr, name))
 
@@ -72,9 +72,9 @@ def _derivative(expr: Expr, name: str) -> Expr:
                 raise NotDifferentiableError(f"{function} has no derivative")
             return _product(_CHAIN[function](argument), _derivative(argument, name))
         case Select(condition, then, otherwise):
-            first, second = _derivative(then, name), _derivative(otherwise, name)
-            if first == second and name not in names(condition):
-                return first
+            first, second = (fold(_derivative(item, name)) for item in (then, otherwise))
+            if first == second and name in names(condition):
+                raise NotDifferentiableError("the expression may jump")
             return Select(condition, first, second)
         case _:
             raise NotDifferentiableError("a condition has no derivative")

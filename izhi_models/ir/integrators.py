@@ -91,20 +91,28 @@ def exponential_euler(dynamics: Dynamics) -> Advance:
 
 
 def _linear_slope(state: str, rate: Expr, derived: Mapping[str, Derived]) -> Expr | None:
-    """Return the derivative of a rate by its own state, if it is not 0 and without the state."""
-    following = _following({state}, derived)
-    try:
-        slope = differentiate(_inlined(rate, following, derived), state)
-    except NotDifferentiableError:
-        return None
-    if slope == ZERO or names(slope) & {state, *following}:
-        return None
-    return slope
+    """Return the derivative of a rate by its own state; None if it is 0 or not proved constant."""
+    slopes: dict[str, Expr | None] = {state: ONE}
+    for name in _following({state}, derived):
+        slopes[name] = _total_derivative(derived[name].value, slopes)
+    slope = _total_derivative(rate, slopes)
+    return None if slope == ZERO else slope
 
 
-def _inlined(expr: Expr, chosen: set[str], derived: Mapping[str, Derived]) -> Expr:
-    values = {name: _inlined(derived[name].value, chosen, derived) for name in names(expr) & chosen}
-    return substitute(expr, values)
+def _total_derivative(expr: Expr, slopes: Mapping[str, Expr | None]) -> Expr | None:
+    """Return the derivative of what is linear in names with known derivatives, else None."""
+    total: Expr = ZERO
+    for name in sorted(names(expr) & slopes.keys()):
+        inner = slopes[name]
+        try:
+            outer = differentiate(expr, name)
+        except NotDifferentiableError:
+            return None
+        if inner is None or names(outer) & slopes.keys():
+            return None
+        if ZERO not in (inner, outer):
+            total = fold(Binary("+", total, Binary("*", outer, inner)))
+    return total
 
 
 def _relaxation(exponent: Expr) -> Expr:
@@ -162,7 +170,7 @@ class _Stages:
         self.dimensions: dict[str, Dimension] = dynamics.dimensions()
         self.result = Advance()
         derived = {item.name: item for item in dynamics.derived}
-        varying = _following({TIME_NAME, *self.rates}, derived)
+        varying = set(_following({TIME_NAME, *self.rates}, derived))
         self.varying = [item for item in dynamics.derived if item.name in varying]
         self.computed = {(item.name, item.value): item.name for item in self.varying}
 
@@ -219,12 +227,14 @@ def _at_time(expr: Expr, time: Expr) -> Expr:
     return rebuild(expr, tuple(_at_time(child, time) for child in below)) if below else expr
 
 
-def _following(changed: set[str], derived: Mapping[str, Derived]) -> set[str]:
+def _following(changed: set[str], derived: Mapping[str, Derived]) -> list[str]:
     """Return the derived variables, in order of dependency, that follow some names."""
-    following: set[str] = set()
+    found = set(changed)
+    following = []
     for name, item in derived.items():
-        if names(item.value) & (changed | following):
-            following.add(name)
+        if names(item.value) & found:
+            found.add(name)
+            following.append(name)
     return following
 
 

@@ -41,6 +41,7 @@ from izhi_models.ir.dynamics import (
 from izhi_models.ir.evaluate import evaluate_scalar
 from izhi_models.ir.passes import order_derived, regimes_to_states, settle_assigned_states
 from izhi_models.lems.components import Component, Model
+from izhi_models.lems.kinetics import add_kinetics
 from izhi_models.lems.read import Element
 from izhi_models.lems.types import ComponentType
 from izhi_models.lems.wiring import wire_parts
@@ -79,7 +80,8 @@ def lower_component(model: Model, component: Component) -> Lowered:
     UnsupportedError
         If the dynamics has what cannot be lowered.
     """
-    own = _OwnDynamics(model, component).lower()
+    reader = _OwnDynamics(model, component)
+    own = reader.lower()
     dynamics = regimes_to_states(own.dynamics)
     values = dict(own.values)
     parts = contained(model, component)
@@ -90,6 +92,8 @@ def lower_component(model: Model, component: Component) -> Lowered:
         values.update({f"{place}/{name}": value for name, value in lowered.values.items()})
     if attached:
         dynamics = wire_parts(compose(dynamics, attached), component, parts)
+    for scheme in reader.schemes:
+        dynamics = add_kinetics(dynamics, scheme, parts)
     return Lowered(dynamics, values)
 
 
@@ -140,6 +144,7 @@ class _OwnDynamics:
         self.exposures: dict[str, str] = {}
         self.gathers: dict[str, Gather] = {}
         self.undeclared: list[str] = []
+        self.schemes: list[Element] = []
 
     def lower(self) -> Lowered:
         constants = self._constants()
@@ -241,6 +246,8 @@ class _OwnDynamics:
                     self.on_events.append(self._on_event(element))
                 case "Regime":
                     self.regimes.append(self._regime(element))
+                case "KineticScheme":
+                    self.schemes.append(element)
                 case "Super":
                     pass
                 case _:

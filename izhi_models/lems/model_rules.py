@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from izhi_models.errors import Diagnostic, Note, suggest
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.network import CELL
+from izhi_models.lems.targets import CELL
 
 # Attributes without which a component of the type means nothing, though the type does not say so.
 _NEEDED = {

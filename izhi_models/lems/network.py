@@ -5,23 +5,16 @@ Source: NeuroML 2, network, population, populationList, explicitInput, inputList
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
 
-from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors, suggest
+from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors
 from izhi_models.ir.passes import order_derived
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import lower_component, lower_part
-from izhi_models.lems.read import Element
+from izhi_models.lems.targets import attachment_of, check_gathered, find_cell
 from izhi_models.network import Input, Network, Population, Values, attach
-
-# A cell in a path: pop[0], ../pop[0], pop/0/component. Source: NeuroML 2, paths.
-CELL = re.compile(
-    r"(?:\.\./)*(?P<population>[^\[\]/]+)(?:\[(?P<index>\d+)\]|/(?P<instance>\d+)(?:/[^/]+)?)"
-)
-
 
 _SUPPORTED = {"populations", "explicitInputs", "inputs", "regions"}
 
@@ -81,11 +74,40 @@ def _lower_population(model: Model, component: Component) -> Population:
                 component.element.attribute_span("component"),
             )
         )
+    _refuse_compartments(cell)
     instances = component.children.get("instances", [])
+    _check_numbers(instances)
     size = len(instances) if instances else _size(component)
     lowered = lower_component(model, cell)
     values: Values = dict(lowered.values)
     return Population(component.id, cell.id, lowered.dynamics, values, size, _positions(instances))
+
+
+def _refuse_compartments(cell: Component) -> None:
+    # The definition of <cell> adds the areas of all segments into one compartment, and says of
+    # itself that this is right for a single segment only.
+    for morphology in cell.children.get("morphology", ()):
+        segments = morphology.children.get("segments", [])
+        if len(segments) > 1:
+            raise UnsupportedError(
+                Diagnostic(
+                    f"'{cell.id}' has {len(segments)} segments, and only cells of one can be run",
+                    segments[1].span,
+                    ("NEURON runs it, through: pynml FILE -neuron -run",),
+                )
+            )
+
+
+def _check_numbers(instances: list[Component]) -> None:
+    for number, instance in enumerate(instances):
+        if instance.id != str(number):
+            raise InputError(
+                Diagnostic(
+                    f"instance '{instance.id}' stands at place {number}",
+                    instance.element.attribute_span("id"),
+                    ("number the instances of a population 0, 1, 2, ... in order",),
+                )
+            )
 
 
 def _size(component: Component) -> int:
@@ -124,7 +146,7 @@ def _lower_explicit(
     model: Model, component: Component, populations: dict[str, Population]
 ) -> list[Input]:
     source = model.reference(component, "input")
-    population, cell = _cell(component.element, "target", component, populations)
+    population, cell = find_cell(component, "target", populations)
     return [_lower_input(model, component, source, population, [cell], {})]
 
 
@@ -134,7 +156,7 @@ def _lower_list(
     source = model.reference(component, "component")
     groups: dict[tuple[str, str], tuple[list[int], list[float], Component]] = {}
     for _, entry in component.all_children():
-        population, cell = _cell(entry.element, "target", entry, populations)
+        population, cell = find_cell(entry, "target", populations)
         key = (population.id, entry.texts.get("destination", ""))
         cells, weights, _ = groups.setdefault(key, ([], [], entry))
         cells.append(cell)
@@ -147,34 +169,6 @@ def _lower_list(
     return lowered
 
 
-def _cell(
-    element: Element, attribute: str, component: Component, populations: dict[str, Population]
-) -> tuple[Population, int]:
-    """Resolve the path of a cell, such as ``pop[0]`` or ``../pop/0/cell``."""
-    text = component.texts.get(attribute, "")
-    span = element.attribute_span(attribute)
-    match = CELL.fullmatch(text)
-    if match is None:
-        raise InputError(
-            Diagnostic(f"'{text}' is no path of a cell", span, ("write population[0]",))
-        )
-    name = match["population"]
-    if name not in populations:
-        raise InputError(
-            Diagnostic(f"no population has the id '{name}'", span, suggest(name, populations))
-        )
-    index = int(match["index"] or match["instance"])
-    population = populations[name]
-    if index >= population.size:
-        raise InputError(
-            Diagnostic(
-                f"'{name}' has {population.size} cells, numbered from 0: there is no cell {index}",
-                span,
-            )
-        )
-    return population, index
-
-
 def _lower_input(
     model: Model,
     component: Component,
@@ -184,8 +178,8 @@ def _lower_input(
     override: Values,
 ) -> Input:
     lowered = lower_part(model, source)
-    attachment = _attachment(component, population)
-    _check_gathered(component, source, population, attachment)
+    attachment = attachment_of(component, population)
+    check_gathered(component, source, population, attachment)
     values: Values = {**lowered.values, **override}
     unknown = override.keys() - lowered.values.keys()
     if unknown:
@@ -204,44 +198,3 @@ def _lower_input(
         values,
         np.array(cells, dtype=np.int64),
     )
-
-
-def _attachment(component: Component, population: Population) -> str:
-    names = [item.name for item in population.dynamics.attachments]
-    wanted = component.texts.get("destination")
-    if wanted in names:
-        return wanted
-    if not names:
-        raise InputError(
-            Diagnostic(
-                f"'{population.component}', a {population.dynamics.name}, takes no inputs",
-                component.element.attribute_span("target"),
-                ("its ComponentType has no Attachments",),
-            )
-        )
-    if wanted and len(names) > 1:
-        raise InputError(
-            Diagnostic(
-                f"'{population.component}' has no attachments '{wanted}'",
-                component.element.attribute_span("destination"),
-                suggest(wanted, names),
-            )
-        )
-    return names[0]
-
-
-def _check_gathered(
-    component: Component, source: Component, population: Population, attachment: str
-) -> None:
-    for gather in population.dynamics.gathers:
-        if gather.attachment != attachment or gather.exposure in source.type.exposures:
-            continue
-        shown = ", ".join(source.type.exposures) or "nothing"
-        raise InputError(
-            Diagnostic(
-                f"'{source.id}', a {source.type.name}, exposes {shown}, but "
-                f"{population.dynamics.name} adds up '{gather.exposure}'",
-                component.element.span,
-                (f"take an input that exposes '{gather.exposure}'",),
-            )
-        )

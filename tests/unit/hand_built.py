@@ -34,7 +34,7 @@ Texts = Iterable[tuple[str, str]]
 def read(text: str) -> Expr:
     """Parse LEMS text, in which part__x stands for the name part/x of a part's variable."""
     expr = parse_expression(text)
-    return rename(expr, {name: name.replace("__", "/") for name in names(expr)})
+    return rename(expr, {name: name.replace("__", "/") for name in names(expr) if "__" in name})
 
 
 def when(

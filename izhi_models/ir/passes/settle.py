@@ -56,9 +56,8 @@ def settle_assigned_states(dynamics: Dynamics) -> Dynamics:
     if not settling:
         return dynamics
     blocks = [block for block in dynamics.conditions if _assigned(block) & settling]
-    choices = _follow(blocks, settling)
+    values = _follow(blocks, settling)
     starts = {item.state: item.value for item in dynamics.start if item.state in settling}
-    values = {name: _settled(choices[name], name) for name in choices}
     remembered = _remembered(dynamics, values, starts)
     derived = []
     for name, value in values.items():
@@ -161,8 +160,8 @@ class _Choice:
     value: Expr
 
 
-def _follow(blocks: list[OnCondition], settling: set[str]) -> dict[str, list[_Choice]]:
-    """Go through the conditions with names for the values before; return each state's choices."""
+def _follow(blocks: list[OnCondition], settling: set[str]) -> dict[str, Expr]:
+    """Go through the conditions with names for the values before; return the values after."""
     now: dict[str, Expr] = {name: Name(_before(name)) for name in sorted(settling)}
     choices: dict[str, list[_Choice]] = {name: [] for name in now}
     for block in blocks:
@@ -172,8 +171,8 @@ def _follow(blocks: list[OnCondition], settling: set[str]) -> dict[str, list[_Ch
             inside[item.state] = substitute(item.value, inside)
         for name in sorted(_assigned(block)):
             choices[name].append(_Choice(test, inside[name]))
-            now[name] = Select(test, inside[name], now[name])
-    return choices
+            now[name] = _settled(choices[name], name)
+    return now
 
 
 def _settled(choices: list[_Choice], name: str) -> Expr:

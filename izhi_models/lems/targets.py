@@ -1,0 +1,133 @@
+"""What an input or a connection is attached to: the cell, the list of the cell, the exposure.
+
+Source: NeuroML 2, paths; LEMS, Attachments.
+"""
+
+from __future__ import annotations
+
+import re
+
+from izhi_models.errors import Diagnostic, InputError, suggest
+from izhi_models.lems.components import Component
+from izhi_models.network import Population
+
+# A cell in a path: pop[0], ../pop[0], pop/0/component.
+CELL = re.compile(
+    r"(?:\.\./)*(?P<population>[^\[\]/]+)(?:\[(?P<index>\d+)\]|/(?P<instance>\d+)(?:/[^/]+)?)"
+)
+
+
+def find_cell(
+    component: Component, attribute: str, populations: dict[str, Population]
+) -> tuple[Population, int]:
+    """Resolve the path of a cell, such as ``pop[0]`` or ``../pop/0/cell``.
+
+    Parameters
+    ----------
+    component : Component
+    attribute : str
+        That holds the path.
+    populations : dict of str to Population
+
+    Returns
+    -------
+    Population, int
+
+    Raises
+    ------
+    InputError
+        If there is no such cell.
+    """
+    text = component.texts.get(attribute, "")
+    span = component.element.attribute_span(attribute)
+    match = CELL.fullmatch(text)
+    if match is None:
+        raise InputError(
+            Diagnostic(f"'{text}' is no path of a cell", span, ("write population[0]",))
+        )
+    name = match["population"]
+    if name not in populations:
+        raise InputError(
+            Diagnostic(f"no population has the id '{name}'", span, suggest(name, populations))
+        )
+    index = int(match["index"] or match["instance"])
+    population = populations[name]
+    if index >= population.size:
+        raise InputError(
+            Diagnostic(
+                f"'{name}' has {population.size} cells, numbered from 0: there is no cell {index}",
+                span,
+            )
+        )
+    return population, index
+
+
+def attachment_of(component: Component, population: Population) -> str:
+    """Return the list of a cell to which something is attached.
+
+    It is the one that `destination` names, else the first.
+
+    Parameters
+    ----------
+    component : Component
+        Input or connection.
+    population : Population
+
+    Raises
+    ------
+    InputError
+        If the cell has no list, or several and none of this name.
+    """
+    names = [item.name for item in population.dynamics.attachments]
+    wanted = component.texts.get("destination")
+    if wanted in names:
+        return wanted
+    if not names:
+        raise InputError(
+            Diagnostic(
+                f"'{population.component}', a {population.dynamics.name}, takes no inputs",
+                component.span,
+                ("its ComponentType has no Attachments",),
+            )
+        )
+    if wanted and len(names) > 1:
+        raise InputError(
+            Diagnostic(
+                f"'{population.component}' has no attachments '{wanted}'",
+                component.element.attribute_span("destination"),
+                suggest(wanted, names),
+            )
+        )
+    return names[0]
+
+
+def check_gathered(
+    component: Component, source: Component, population: Population, attachment: str
+) -> None:
+    """Raise unless a component exposes what the cell adds up.
+
+    Parameters
+    ----------
+    component : Component
+        Input or connection.
+    source : Component
+        What is attached.
+    population : Population
+    attachment : str
+
+    Raises
+    ------
+    InputError
+    """
+    for gather in population.dynamics.gathers:
+        if gather.attachment != attachment or gather.exposure in source.type.exposures:
+            continue
+        shown = ", ".join(source.type.exposures) or "nothing"
+        raise InputError(
+            Diagnostic(
+                f"'{source.id}', a {source.type.name}, exposes {shown}, but "
+                f"{population.dynamics.name} adds up '{gather.exposure}'",
+                component.element.span,
+                (f"take an input that exposes '{gather.exposure}'",),
+            )
+        )
