@@ -188,8 +188,8 @@ _TIME_PRECISION: Mapping[Precision, float] = {"double": 1e-14, "float": 4e-7}
 
 
 def _prepare(dynamics: Dynamics, keep: frozenset[str], precision: Precision) -> Dynamics:
-    used = drop_unused(exact_times(dynamics, _TIME_PRECISION[precision]), keep)
-    return fold_constants(rescale(used))
+    exact = exact_times(dynamics, _TIME_PRECISION[precision])
+    return drop_unused(fold_constants(rescale(exact)), keep)
 
 
 def _shared_parameters(step: Step, populations: list[Population]) -> set[str]:

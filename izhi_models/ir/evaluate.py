@@ -13,7 +13,6 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import gamma
 
 from izhi_models.errors import Diagnostic, InputError, suggest
 from izhi_models.expr import (
@@ -37,6 +36,13 @@ Array = NDArray[np.float64]
 Truth = NDArray[np.bool_]
 Events = dict[str, list[tuple[int, int]]]
 
+
+def _factorial(values: Array) -> Array:
+    from scipy.special import gamma  # slow to import, and rarely needed
+
+    return cast(Array, gamma(values + 1.0))
+
+
 _FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
     "sin": np.sin,
     "cos": np.cos,
@@ -50,7 +56,7 @@ _FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
     "ln": np.log,
     "log": np.log,
     "abs": np.abs,
-    "factorial": lambda x: cast(Array, gamma(x + 1.0)),
+    "factorial": _factorial,
     "H": lambda x: np.heaviside(x, 0.5),
 }
 _ARITHMETIC: Mapping[str, Callable[[Array, Array], Array]] = {
