@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,42 +16,44 @@ from izhi_models.errors import Diagnostic, IzhiError
 if TYPE_CHECKING:
     from izhi_models.execute import Report
 
+
+def _keep(context: click.Context, _: click.Parameter, form: str) -> str:
+    context.find_root().obj = form
+    return form
+
+
 FORMAT = click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
+    callback=_keep,
+    is_eager=True,
     help="How faults are printed.",
 )
+
+
+class _Commands(click.Group):
+    """Makes messages and exit codes of the errors of all commands."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except IzhiError as error:
+            _report(error.diagnostics, ctx.obj == "json")
+            ctx.exit(error.exit_code)
 
 
 def main() -> None:
     """Run the command; errors become messages and exit codes, never tracebacks."""
     try:
-        commands.main(standalone_mode=False)
+        sys.exit(commands.main(standalone_mode=False))
     except click.exceptions.Abort:
         click.echo("stopped", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except IzhiError as error:
-        _report(error.diagnostics, _wants_json())
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(141)
-
-
-def _wants_json() -> bool:
-    context = click.get_current_context(silent=True)
-    return bool(context and context.params.get("form") == "json") or "json" in _format_argument()
-
-
-def _format_argument() -> Sequence[str]:
-    arguments = sys.argv[1:]
-    given = [item.partition("=")[2] for item in arguments if item.startswith("--format=")]
-    return given + [b for a, b in pairwise(arguments) if a == "--format"]
 
 
 def _report(diagnostics: Sequence[Diagnostic], as_json: bool) -> None:
@@ -63,7 +64,7 @@ def _report(diagnostics: Sequence[Diagnostic], as_json: bool) -> None:
         click.echo(item.render(), err=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="izhi-models")
 def commands() -> None:
     """Run NeuroML 2 and LEMS models as compiled code.
@@ -73,8 +74,12 @@ def commands() -> None:
 
 
 @commands.command()
-@click.argument("file")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder [results/NAME].")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder [results/NAME]; of several files, each has its own in it.",
+)
 @click.option("--duration", metavar="TIME", help='Such as "500 ms" [what the file asks for].')
 @click.option("--dt", metavar="TIME", help='Step, such as "0.01 ms" [what the file asks for].')
 @click.option("--seed", type=int, help="Of all random numbers [that of the file, or 1234].")
@@ -95,32 +100,34 @@ def commands() -> None:
 @click.option("--no-plot", is_flag=True, help="Draw no pictures.")
 @click.option("--quiet", is_flag=True, help="Print nothing but faults.")
 @FORMAT
-def run(
-    file: str,
-    out: Path | None,
-    form: str,
-    no_plot: bool,
-    quiet: bool,
-    record: tuple[str, ...],
-    **options: Any,
-) -> None:
-    """Simulate FILE; write its output files, results.h5, run.json and pictures."""
+def run(files: tuple[str, ...], out: Path | None, form: str, quiet: bool, **options: Any) -> None:
+    """Simulate FILEs; write their output files, results.h5, run.json and pictures."""
     from izhi_models.execute import Settings, execute
 
-    stem = Path(file).name.split(".")[0]
-    settings = Settings(
-        out=out or Path("results", stem),
-        record=record,
-        plot=not no_plot,
-        command=("izhi", *sys.argv[1:]),
-        **options,
-    )
-    with _progress(quiet or form == "json") as progress:
-        report = execute(file, settings, progress)
-    _report([item for item in report.warnings if not quiet], form == "json")
-    if not quiet:
-        for line in _summary(report):
-            click.echo(line)
+    plot = not options.pop("no_plot")
+    warnings: list[Diagnostic] = []
+    for file, folder in zip(files, _folders(files, out), strict=True):
+        settings = Settings(folder, plot=plot, command=("izhi", *sys.argv[1:]), **options)
+        with _progress(quiet or form == "json") as progress:
+            report = execute(file, settings, progress)
+        warnings += report.warnings
+        if not quiet and form == "text":
+            _report(report.warnings, as_json=False)
+            for line in _summary(report):
+                click.echo(line)
+    if form == "json":
+        _report(warnings, as_json=True)
+
+
+def _folders(files: Sequence[str], out: Path | None) -> list[Path]:
+    """Return where the results of each file go."""
+    if out is not None and len(files) == 1:
+        return [out]
+    folders = [(out or Path("results")) / Path(file).name.split(".")[0] for file in files]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise click.UsageError(f"several files would write to {folder}: run them apart")
+    return folders
 
 
 def _summary(report: Report) -> Iterator[str]:
@@ -145,7 +152,7 @@ def _shown(path: Path) -> Path:
 
 @contextmanager
 def _progress(hidden: bool) -> Iterator[Callable[[str, float], None]]:
-    """Show the stage and, while it simulates, how far it is and the time that is left."""
+    """Show the stage and its time; while it simulates, how far it is and the time left."""
     if hidden or not sys.stderr.isatty():
         yield lambda stage, fraction: None
         return
@@ -167,8 +174,14 @@ def _progress(hidden: bool) -> Iterator[Callable[[str, float], None]]:
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        task = bar.add_task("read", total=1.0)
-        yield lambda stage, fraction: bar.update(task, description=stage, completed=fraction)
+        task = bar.add_task("read", total=None)
+
+        def show(stage: str, fraction: float) -> None:
+            if fraction == 0.0:
+                bar.reset(task, total=None)
+            bar.update(task, description=stage, completed=fraction, total=1.0 if fraction else None)
+
+        yield show
 
 
 @commands.command()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
-import time
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from izhi_models.annarchy.program import Precision
-from izhi_models.errors import Diagnostic
+from izhi_models.errors import Diagnostic, InputError
 from izhi_models.files import replacing
 from izhi_models.output import resolve_outputs, write_outputs
-from izhi_models.pipeline import Model, Progress, Run, load, quiet
+from izhi_models.pipeline import Model, Progress, Run, load, quiet, timed
 from izhi_models.results import Results
 
 RESULTS = "results.h5"
@@ -92,11 +95,13 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
     Raises
     ------
     IzhiError
-        If it happens before all is simulated, nothing is written.
+        Nothing is written then.
     """
     progress("read", 0.0)
     model = load(path)
     plan = model.experiment.simulation
+    duration_s = model.duration(settings.duration)
+    anchor = _existing_folder(settings.out)
     if plan:
         resolve_outputs(plan, settings.out, reserved=(RESULTS, RECORD))
     run = model.compile(
@@ -108,30 +113,62 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
         record=settings.record,
         progress=progress,
     )
-    results = run.simulate(settings.duration, progress=progress)
+    results = run.simulate(duration_s, progress=progress)
     results = replace(results, provenance=_provenance(model, run, settings))
     progress("write", 0.0)
-    start = time.perf_counter()
-    files = list(write_outputs(plan, results, settings.out) if plan else ())
-    results.save(settings.out / RESULTS)
-    run.timings["write"] = time.perf_counter() - start
-    start = time.perf_counter()
-    pictures = _draw(model, results, settings.out) if settings.plot else ()
-    run.timings["draw"] = time.perf_counter() - start
-    record = settings.out / RECORD
-    with replacing(record) as temporary:
-        summary = {**results.provenance, "seconds": _rounded(run.timings)}
-        temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    with _staged(settings.out, anchor) as folder:
+        with timed(run.timings, "write"):
+            files = list(write_outputs(plan, results, folder) if plan else ())
+            results.save(folder / RESULTS)
+        with timed(run.timings, "draw"):
+            pictures = _draw(model, results, folder) if settings.plot else ()
+        record = {**results.provenance, "seconds": _rounded(run.timings)}
+        text = json.dumps(record, indent=2) + "\n"
+        with replacing(folder / RECORD) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        files += [folder / RESULTS, folder / RECORD]
+        written = [settings.out / item.relative_to(folder) for item in (*files, *pictures)]
     run.close()
-    files += [settings.out / RESULTS, record]
     return Report(
         results,
-        tuple(files),
-        pictures,
+        tuple(written[: len(files)]),
+        tuple(written[len(files) :]),
         run.timings,
         run.was_cached,
         model.experiment.warnings,
     )
+
+
+def _existing_folder(out: Path) -> Path:
+    """Return the folder, or the nearest above it that exists, if it can be written."""
+    anchor = next(item for item in (out, *out.absolute().parents) if item.exists())
+    if not anchor.is_dir():
+        raise InputError(f"'{anchor}' is a file, so '{out}' cannot be a folder")
+    if not os.access(anchor, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to '{anchor}': Permission denied")
+    return anchor
+
+
+@contextmanager
+def _staged(out: Path, anchor: Path) -> Iterator[Path]:
+    """Give a folder whose files move to `out` when the block ends well: all of them, or none."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".izhi-", dir=anchor) as name:
+            folder = Path(name).resolve()
+            try:
+                yield folder
+            except InputError as error:
+                raise InputError(*(_at(item, folder, out) for item in error.diagnostics)) from error
+            for path in sorted(item for item in folder.rglob("*") if item.is_file()):
+                place = out / path.relative_to(folder)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(place)
+    except OSError as error:
+        raise InputError(f"cannot write to '{out}': {error.strerror or error}") from error
+
+
+def _at(item: Diagnostic, folder: Path, out: Path) -> Diagnostic:
+    return replace(item, message=item.message.replace(str(folder), str(out)))
 
 
 def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:

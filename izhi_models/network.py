@@ -11,11 +11,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.errors import Diagnostic, Span, UnsupportedError
+from izhi_models.ir.aggregate import Aggregate, Arrival, NotAggregable, aggregate
 from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.units import Dimension
 
 Values = dict[str, float | NDArray[np.float64]]
+
+WEIGHT = "weight"  # the property that a connection sets. Source: NeuroML 2, connectionWD
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Population:
         As written in the file.
     attached : tuple of Placed
         What is attached to which cell.
+    synapses : dict of str to str
+        Where the synapse of each component is found in the dynamics.
     """
 
     id: str
@@ -45,6 +51,7 @@ class Population:
     size: int
     positions: NDArray[np.float64] | None = None
     attached: tuple[Placed, ...] = ()
+    synapses: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,13 @@ class Projection:
     weights : array (n,)
     delays : array (n,)
         [s]
+    has_weights : bool
+        False where the connections are of a kind without weights: all are 1 then.
+    arrivals : tuple of Arrival
+        What its events add up to in the dynamics of the postsynaptic population, once it is
+        part of that; by full name.
+    span : Span, optional
+        Where it is declared.
     """
 
     id: str
@@ -107,6 +121,9 @@ class Projection:
     post_cells: NDArray[np.int32]
     weights: NDArray[np.float64]
     delays: NDArray[np.float64]
+    has_weights: bool = True
+    arrivals: tuple[Arrival, ...] = ()
+    span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -125,19 +142,21 @@ class Placed:
 
 @dataclass(frozen=True)
 class Network:
-    """Populations and shared quantities.
+    """Populations, their connections, and shared quantities.
 
     Parameters
     ----------
     id : str
     populations : dict of str to Population
         In the order of the file.
+    projections : tuple of Projection
     shared : dict of str to (Dimension, float)
         Quantities of the network that cells may require, such as its temperature. [SI]
     """
 
     id: str
     populations: dict[str, Population] = field(default_factory=dict)
+    projections: tuple[Projection, ...] = ()
     shared: dict[str, tuple[Dimension, float]] = field(default_factory=dict)
 
     @property
@@ -155,43 +174,114 @@ class _Slot:
     inputs: list[tuple[Input, NDArray[np.intp]]] = field(default_factory=list)
 
 
-def attach(population: Population, inputs: Sequence[Input]) -> Population:
-    """Return the population with inputs made part of its dynamics.
+def attach(
+    population: Population, inputs: Sequence[Input], projections: Sequence[Projection] = ()
+) -> tuple[Population, list[Projection]]:
+    """Return the population with inputs and synapses made part of its dynamics.
 
     Inputs of one structure share a slot as long as no cell has two of them. A slot that some
-    cells lack is switched off there by a parameter, so that the population stays whole.
+    cells lack is switched off there by a parameter, so that the population stays whole. All
+    connections through one synapse component share one synapse per cell, which is exact where
+    the synapse is linear.
 
     Parameters
     ----------
     population : Population
     inputs : sequence of Input
         All for this population.
+    projections : sequence of Projection
+        All that end in this population.
+
+    Returns
+    -------
+    Population, list of Projection
+        The projections with their arrivals.
+
+    Raises
+    ------
+    UnsupportedError
+        If each connection would need a synapse of its own.
     """
-    slots = _assign_slots(population.size, inputs)
-    attached: list[Attached] = []
-    placed: list[Placed] = []
-    values: Values = dict(population.values)
-    for number, slot in enumerate(slots):
-        place = f"{slot.source.attachment}[{number}]"
-        present = np.zeros(population.size)
+    parts = _Parts(population)
+    for slot in _assign_slots(population.size, inputs):
+        parts.add_input(slot)
+    connected = [parts.add_projection(item) for item in projections]
+    finished = replace(
+        population,
+        dynamics=compose(population.dynamics, parts.attached),
+        values=parts.values,
+        attached=tuple(parts.placed),
+        synapses={synapse: place for (_, synapse), (place, _) in parts.synapses.items()},
+    )
+    return finished, connected
+
+
+class _Parts:
+    """What is attached to the cells of one population, in order."""
+
+    def __init__(self, population: Population) -> None:
+        self.population = population
+        self.attached: list[Attached] = []
+        self.placed: list[Placed] = []
+        self.values: Values = dict(population.values)
+        self.synapses: dict[tuple[str, str], tuple[str, Aggregate]] = {}
+
+    def _place(self, attachment: str) -> str:
+        return f"{attachment}[{len(self.attached)}]"
+
+    def add_input(self, slot: _Slot) -> None:
+        """Attach an input to all cells, switched off where it is not present."""
+        size = self.population.size
+        place = self._place(slot.source.attachment)
+        present = np.zeros(size)
         for cells in slot.cells:
             present[cells] = 1.0
         switch = None if present.all() else f"{place}/present"
         if switch is not None:
-            values[switch] = present
-        attached.append(Attached(slot.source.attachment, slot.source.dynamics, place, switch))
-        values.update(_slot_values(place, slot, population.size))
-        placed.extend(
-            Placed(source.id, int(source.cells[i]), place)
-            for source, members in slot.inputs
+            self.values[switch] = present
+        source = slot.source
+        self.attached.append(Attached(source.attachment, source.dynamics, place, switch))
+        self.values.update(_slot_values(place, slot, size))
+        self.placed.extend(
+            Placed(item.id, int(item.cells[i]), place)
+            for item, members in slot.inputs
             for i in members
         )
-    return replace(
-        population,
-        dynamics=compose(population.dynamics, attached),
-        values=values,
-        attached=tuple(placed),
-    )
+
+    def add_projection(self, projection: Projection) -> Projection:
+        """Attach the synapse of a projection, unless another one uses it already."""
+        key = (projection.attachment, projection.synapse)
+        if key not in self.synapses:
+            summed = self._aggregate(projection)
+            place = self._place(projection.attachment)
+            self.synapses[key] = (place, summed)
+            self.attached.append(Attached(projection.attachment, summed.dynamics, place))
+            for arrival in summed.arrivals:
+                self.values[f"{place}/{arrival.name}"] = 0.0  # nothing arrives before the start
+            for item in summed.dynamics.parameters:
+                if item.name in projection.values:
+                    self.values[f"{place}/{item.name}"] = projection.values[item.name]
+        place, summed = self.synapses[key]
+        arrivals = (replace(item, name=f"{place}/{item.name}") for item in summed.arrivals)
+        return replace(projection, arrivals=tuple(arrivals))
+
+    def _aggregate(self, projection: Projection) -> Aggregate:
+        gathered = {
+            item.exposure
+            for item in self.population.dynamics.gathers
+            if item.attachment == projection.attachment
+        }
+        result = aggregate(projection.dynamics, frozenset({WEIGHT}), frozenset(gathered))
+        if isinstance(result, NotAggregable):
+            raise UnsupportedError(
+                Diagnostic(
+                    f"connections through '{projection.synapse}', a {projection.dynamics.name}, "
+                    "cannot be run: each needs a synapse of its own",
+                    projection.span,
+                    result.reasons,
+                )
+            )
+        return result
 
 
 def _assign_slots(size: int, inputs: Sequence[Input]) -> list[_Slot]:

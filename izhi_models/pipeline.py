@@ -10,8 +10,9 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,6 +29,7 @@ from izhi_models.lems.components import Model as Declarations
 from izhi_models.lems.components import read_model
 from izhi_models.lems.lower import lower_component
 from izhi_models.lems.simulation import Experiment, lower_experiment
+from izhi_models.lems.validate import find_faults
 from izhi_models.library import find_model
 from izhi_models.network import Network, Population
 from izhi_models.results import Results
@@ -36,6 +38,7 @@ from izhi_models.units import TIME, Dimension, parse_quantity
 DEFAULT_STEP = "0.025 ms"
 DEFAULT_SEED = 1234  # that of the reference interpreter
 STAGES = ("ir", "program")
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 Progress = Callable[[str, float], None]
 
@@ -52,15 +55,12 @@ class Run:
     ----------
     model : Model
     simulator : Simulator
-    duration_s : float or None
-        What the file asks for. [s]
     timings : dict of str to float
         Of each stage so far. [s]
     """
 
     model: Model
     simulator: Simulator
-    duration_s: float | None
     timings: dict[str, float]
 
     @property
@@ -87,24 +87,19 @@ class Run:
         Raises
         ------
         InputError
-            If neither the call nor the file gives a duration, or it is not positive.
+            If neither the call nor the file gives a duration, or it is less than a step.
         RunError
             If a variable is not finite any more.
         """
-        seconds = self.model.seconds(duration, "duration") if duration else self.duration_s
-        if seconds is None:
-            raise InputError(
-                Diagnostic(
-                    f"{self.model.path} declares no Simulation, so it says not how long to run",
-                    notes=('give a duration: --duration "500 ms"',),
-                )
-            )
-        start = time.perf_counter()
-        results = self.simulator.simulate(
-            seconds, lambda done: progress("simulate", done / seconds if seconds else 1.0)
-        )
-        self.timings["simulate"] = time.perf_counter() - start
-        return results
+        seconds = self.model.duration(duration)
+
+        def advanced(done_s: float) -> None:
+            text = f"simulated {done_s * 1e3:.7g} of {seconds * 1e3:.7g} ms"
+            progress(text, done_s / seconds)
+
+        progress("simulating", 0.0)
+        with timed(self.timings, "simulate"):
+            return self.simulator.simulate(seconds, advanced)
 
     def reset(self, seed: int | None = None) -> None:
         """Go back to t = 0, with the present parameters.
@@ -119,12 +114,15 @@ class Run:
     def set(self, path: str, value: str | ArrayLike) -> None:
         """Change a parameter of a population or of an input; nothing is compiled again.
 
+        It holds from now on; initial values that depend on it follow with the next `reset`.
+
         Parameters
         ----------
         path : str
             ``pop/a`` for all cells, ``pop[0]/i0/amplitude`` for an input of one cell.
         value : str, float or array (size,)
-            Such as ``"-65 mV"``; numbers are SI.
+            Such as ``"-65 mV"``; numbers are SI. Different values need a population whose cells
+            differ already, or `per_cell` of `Model.compile`.
 
         Raises
         ------
@@ -134,6 +132,8 @@ class Run:
         population, cell, name, dimension = self.model.parameter(path)
         number: ArrayLike = value if not isinstance(value, str) else self._number(value, dimension)
         if cell is not None:
+            if np.ndim(number):
+                raise InputError(f"'{path}' is one cell, and takes one number")
             array = self.simulator.parameter(population, name)
             array[cell] = number
             number = array if array.size > 1 else float(array[0])
@@ -184,7 +184,8 @@ class Model:
         seed: int | None = None,
         threads: int = 1,
         precision: Precision = "double",
-        record: Iterable[str] = (),
+        record: str | Iterable[str] = (),
+        per_cell: str | Iterable[str] = (),
         progress: Progress = quiet,
     ) -> Run:
         """Compile the model, or take what was compiled before.
@@ -199,35 +200,53 @@ class Model:
             What the file asks for if left out, else 1234.
         threads : int
         precision : {'double', 'float'}
-        record : iterable of str
+        record : str or iterable of str
             Paths to record besides those of the file: ``pop[0]/v``, or ``pop/v`` for all cells.
+        per_cell : str or iterable of str
+            Paths of parameters, ``pop/a``, to which `Run.set` can then give a value for each cell.
         progress : callable, optional
             Called with the name of the stage and the fraction done.
+
+        Raises
+        ------
+        InputError
+            If an argument is wrong.
+        BackendError
+            If there is no compiler, or it fails.
+        RunError
+            If memory does not suffice.
         """
+        _check_choice("method", method, METHODS)
+        _check_choice("precision", precision, PRECISIONS)
+        if threads < 1:
+            raise InputError(f"{threads} threads, expected 1 or more")
         plan = self.experiment.simulation
-        step_s = self.seconds(dt, "step") if dt else plan.step_s if plan else None
-        if step_s is None:
-            step_s = self.seconds(DEFAULT_STEP, "step")
-        if method not in METHODS:
-            raise InputError(
-                Diagnostic(f"unknown method '{method}'", notes=suggest(method, METHODS))
-            )
+        if dt is None:
+            dt = plan.step_s if plan else DEFAULT_STEP
+        step_s = self.seconds(dt, "step")
         if seed is None:
             seed = plan.seed if plan and plan.seed is not None else DEFAULT_SEED
-        recordings = self.recordings(record)
+        recordings = self.recordings(_listed(record))
         timings = dict(self.timings)
-        with _timed(timings, "lower"):
-            lowering = self.lower(recordings, method=method, threads=threads, precision=precision)
-        with _timed(timings, "build"):
+        with timed(timings, "lower"):
+            lowering = self.lower(
+                recordings,
+                per_cell=_listed(per_cell),
+                method=method,
+                threads=threads,
+                precision=precision,
+            )
+        with timed(timings, "build"):
             simulator = Simulator(
                 lowering, recordings, step_s, seed, progress=lambda text: progress(text, 0.0)
             )
-        return Run(self, simulator, plan.length_s if plan else None, timings)
+        return Run(self, simulator, timings)
 
     def lower(
         self,
         recordings: Iterable[Recording],
         *,
+        per_cell: Iterable[str] = (),
         method: str = "euler",
         threads: int = 1,
         precision: Precision = "double",
@@ -236,8 +255,17 @@ class Model:
         keep: dict[str, set[str]] = {}
         for item in recordings:
             keep.setdefault(item.population, set()).update(item.variables)
+        apart: dict[str, set[str]] = {}
+        for path in per_cell:
+            population, _, name, _ = self.parameter(path)
+            apart.setdefault(population, set()).add(name)
         return lower_network(
-            self.experiment.network, keep, method=method, threads=threads, precision=precision
+            self.experiment.network,
+            keep,
+            per_cell=apart,
+            method=method,
+            threads=threads,
+            precision=precision,
         )
 
     def recordings(self, extra: Iterable[str] = ()) -> list[Recording]:
@@ -246,9 +274,8 @@ class Model:
         for item in self.experiment.quantities.values():
             chosen.setdefault((item.population, item.name), {})[item.index] = item.variable
         if self.experiment.simulation is None and not extra:
-            extra = [
-                f"{name}/{_main_variable(item)}" for name, item in self.network.populations.items()
-            ]
+            main = ((name, _main_variable(item)) for name, item in self.network.populations.items())
+            extra = [f"{name}/{variable}" for name, variable in main if variable is not None]
         for path in extra:
             for item in self.experiment.resolve(path):
                 chosen.setdefault((item.population, item.name), {})[item.index] = item.variable
@@ -266,9 +293,34 @@ class Model:
         ----------
         stage : {'ir', 'program'}
         """
+        _check_choice("stage", stage, STAGES)
         if stage == "ir":
             return describe_network(self.experiment.network) + "\n"
         return write_definitions(self.lower(self.recordings()).program)
+
+    def duration(self, duration: str | float | None) -> float:
+        """Return how long to simulate [s].
+
+        Parameters
+        ----------
+        duration : str or float or None
+            What the file asks for if None.
+
+        Raises
+        ------
+        InputError
+            If it is no time above zero, or the file does not say it either.
+        """
+        if duration is not None:
+            return self.seconds(duration, "duration")
+        if self.experiment.simulation is not None:
+            return self.experiment.simulation.length_s
+        raise InputError(
+            Diagnostic(
+                f"{self.path} declares no Simulation, so it says not how long to run",
+                notes=('give a duration: --duration "500 ms"',),
+            )
+        )
 
     def seconds(self, value: str | float, what: str) -> float:
         """Return a time in seconds from text such as ``"10 ms"``, or from a number of seconds."""
@@ -299,11 +351,14 @@ class Model:
             )
         population = self.experiment.network.populations[match[1]]
         cell = int(match[2]) if match[2] else None
+        if cell is not None and cell >= population.size:
+            raise InputError(f"'{match[1]}' has {population.size} cells: there is no cell {cell}")
         name = match[3]
         head, _, rest = name.partition("/")
         for placed in population.attached:
-            if placed.id == head and rest and placed.cell == (cell or 0):
+            if placed.id == head and rest and cell in (None, placed.cell):
                 name = f"{placed.place}/{rest}"
+                break
         dimensions = {item.name: item.dimension for item in population.dynamics.parameters}
         if name not in dimensions:
             raise InputError(
@@ -315,9 +370,19 @@ class Model:
         return match[1], cell, name, dimensions[name]
 
 
-def _main_variable(population: Population) -> str:
-    names = [item.name for item in population.dynamics.states]
-    return next((name for name in ("v", "V") if name in names), names[0])
+def _main_variable(population: Population) -> str | None:
+    dynamics = population.dynamics
+    names = [item.name for group in (dynamics.states, dynamics.derived) for item in group]
+    return next((name for name in ("v", "V", *names) if name in names), None)
+
+
+def _listed(paths: str | Iterable[str]) -> list[str]:
+    return [paths] if isinstance(paths, str) else list(paths)
+
+
+def _check_choice(what: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise InputError(Diagnostic(f"unknown {what} '{value}'", notes=suggest(value, known)))
 
 
 def load(path: str | Path) -> Model:
@@ -340,10 +405,12 @@ def load(path: str | Path) -> Model:
     """
     timings: dict[str, float] = {}
     file = find_model(str(path))
-    with _timed(timings, "read"):
+    with timed(timings, "read"):
         declarations = read_model(file)
-    with _timed(timings, "resolve"):
-        experiment = lower_experiment(declarations)
+        found = find_faults(declarations)
+        raise_if_errors(found)
+    with timed(timings, "resolve"):
+        experiment = replace(lower_experiment(declarations), warnings=tuple(found))
     return Model(file, declarations, experiment, timings)
 
 
@@ -362,7 +429,7 @@ def show(path: str | Path) -> str:
         With every fault found in the file.
     """
     declarations = read_model(find_model(str(path)))
-    raise_if_errors(declarations.faults)
+    raise_if_errors(find_faults(declarations))
     if declarations.of_type("network"):
         return describe_network(lower_experiment(declarations).network) + "\n"
     parts = []
@@ -376,7 +443,15 @@ def show(path: str | Path) -> str:
 
 
 @contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Note how long the block takes.
+
+    Parameters
+    ----------
+    timings : dict of str to float
+        Gets the time of the stage. [s]
+    stage : str
+    """
     start = time.perf_counter()
     yield
     timings[stage] = time.perf_counter() - start

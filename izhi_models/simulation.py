@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from izhi_models.errors import Span
 
+EVENT_FORMATS = ("ID_TIME", "TIME_ID")
+
 
 @dataclass(frozen=True)
 class Line:
@@ -100,7 +102,7 @@ class EventOutputFile:
     path : str
         Directory of the file; empty if the file names none.
     format : str
-        ``TIME_ID`` or ``ID_TIME``.
+        One of `EVENT_FORMATS`.
     selections : tuple of (str, str, str)
         Id, selected cell (LEMS path, ``pop[0]``) and event port of each source.
     span : Span, optional

@@ -1,16 +1,18 @@
 // The C interface of a compiled program, used by library.py.
 //
 // One unit with ANNarchy's generated core: driver.cpp includes the core, then this file, then
-// defines the four functions declared first. Everything but API functions has hidden visibility,
-// so that several loaded copies share nothing. A status of 0 is success, 1 is lack of memory.
+// defines the functions declared first. Everything but API functions has hidden visibility, so that
+// several loaded copies share nothing. A status is one of the four below.
 
 #include <cstdint>
 #include <exception>
 #include <memory>
 
+#include "connections.hpp"
+
 #define API extern "C" __attribute__((visibility("default")))
 
-using real = decltype(dt);
+enum { SUCCESS, NO_MEMORY, TOO_LARGE_A_NUMBER, PAIR_CONNECTED_TWICE };
 
 struct View {
     real *data;
@@ -21,29 +23,57 @@ static inline View view(std::vector<real> &values) { return {values.data(), int6
 static inline View view(real &value) { return {&value, 1}; }
 
 struct Population {
-    const std::vector<int> *spiked;
+    std::vector<int> *spiked;
     std::vector<View> members;
 };
 
-static void create_populations(const int *sizes);
+static void create_network(const int *sizes, int threads);
 static void reset_populations();
-static void delete_populations();
+static void delete_network();
 static std::vector<Population> bind_populations();
+static std::vector<Connections *> bind_projections();
 
 static std::vector<Population> populations;
+static std::vector<Connections *> projections;
 
-static struct {
-    long int step;
-    std::vector<std::mt19937> generators;
-} start_of_run;
+// All that a run changes but the variables of the populations.
+struct Moment {
+    long int step = 0;
+    std::vector<Generator> generators;
+    std::vector<std::vector<int>> spiked;
+    std::vector<Connections::State> connections;
+
+    static Moment now() {
+        Moment result;
+        result.step = t;
+        result.generators = rng;
+        for (const Population &item : populations) result.spiked.push_back(*item.spiked);
+        for (const Connections *item : projections) result.connections.push_back(item->state());
+        return result;
+    }
+
+    void restore() const {
+        setTime(step);
+        rng = generators;
+        for (size_t i = 0; i < populations.size(); ++i) *populations[i].spiked = spiked[i];
+        for (size_t i = 0; i < projections.size(); ++i) projections[i]->restore(connections[i]);
+    }
+};
+
+static Moment start, later;
+static Moment *start_of_run = &start;
 
 template <typename Work>
 static int guarded(Work work) {
     try {
         work();
-        return 0;
+        return SUCCESS;
+    } catch (const std::range_error &) {
+        return TOO_LARGE_A_NUMBER;
+    } catch (const std::invalid_argument &) {
+        return PAIR_CONNECTED_TWICE;
     } catch (const std::exception &) {
-        return 1;
+        return NO_MEMORY;
     }
 }
 
@@ -126,7 +156,7 @@ static std::vector<int> selection(const int *ranks, int64_t n_ranks) {
 API int izhi_create(const int *sizes, int threads) {
     return guarded([&] {
         if (threads > 1) setNumberThreads(threads, {});
-        create_populations(sizes);
+        create_network(sizes, threads);
     });
 }
 
@@ -135,6 +165,8 @@ API int izhi_initialize(double step, long seed) {
         setSeed(seed, 1, true);
         initialize(step);
         populations = bind_populations();
+        projections = bind_projections();
+        start = Moment::now();
     });
 }
 
@@ -142,6 +174,22 @@ API void *izhi_view(int neuron, int member, int64_t *size) {
     const View found = populations[size_t(neuron)].members[size_t(member)];
     *size = found.size;
     return found.data;
+}
+
+API int izhi_connect(int projection, const Column *pre, const Column *post, const Column *delays) {
+    return guarded([&] { projections[size_t(projection)]->connect(*pre, *post, *delays); });
+}
+
+API int izhi_set(int projection, int member, const Column *values) {
+    return guarded([&] {
+        Connections &found = *projections[size_t(projection)];
+        found.set(found.members[size_t(member)], *values);
+    });
+}
+
+API void izhi_get(int projection, int member, real *values) {
+    const Connections &found = *projections[size_t(projection)];
+    found.get(found.members[size_t(member)], values);
 }
 
 API int izhi_record_trace(int neuron, int member, const int *ranks, int64_t n_ranks, int period) {
@@ -163,7 +211,8 @@ API int izhi_record_spikes(int neuron, const int *ranks, int64_t n_ranks, int si
 API int izhi_run(int steps) {
     return guarded([&] {
         for (auto &trace : traces) trace->prepare(steps);
-        start_of_run = {t, rng};
+        start_of_run = t == 0 ? &start : &later;
+        *start_of_run = Moment::now();
         run(steps);
     });
 }
@@ -185,16 +234,17 @@ API void izhi_clear() {
     for (auto &train : spikes) train->clear();
 }
 
-API void izhi_reset(long seed) {
-    izhi_clear();
-    setSeed(seed, 1, true);
-    setTime(0);
-    reset_populations();
+API int izhi_reset(long seed) {
+    return guarded([&] {
+        izhi_clear();
+        if (t > 0) start.restore();
+        setSeed(seed, 1, true);
+        reset_populations();
+    });
 }
 
-API void izhi_rewind() {
-    setTime(start_of_run.step);
-    rng = start_of_run.generators;
+API int izhi_rewind() {
+    return guarded([] { start_of_run->restore(); });
 }
 
 API void izhi_delete() {
@@ -202,5 +252,7 @@ API void izhi_delete() {
     traces.clear();
     spikes.clear();
     populations.clear();
-    delete_populations();
+    projections.clear();
+    start = later = Moment();
+    delete_network();
 }

@@ -5,7 +5,7 @@
 ANNarchy prints, reads the command line and keeps global state, so it is imported here only and
 this module runs only as a subprocess of `build`. It writes ANNarchy's sources and `driver.cpp`,
 which joins them with the fixed `driver.hpp`, into OUTDIR and nothing anywhere else. A failure is
-reported as one line of JSON on stderr: `{"symbol": neuron or null, "message": text}`.
+reported as one line of JSON on stderr: `{"symbol": neuron, projection or null, "message": text}`.
 """
 
 from __future__ import annotations
@@ -14,18 +14,27 @@ import contextlib
 import io
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from izhi_models.annarchy.program import Neuron, Program
+from izhi_models.annarchy.program import Neuron, Program, Synapse
+from izhi_models.annarchy.projections import ProjectionGenerator
 from izhi_models.annarchy.write import NEVER
 
 NETWORK_ID = 1  # ANNarchy numbers networks in the order of creation and names files after that
 
+# What of `random.hpp` stands for what of the standard library.
+_RANDOM = {
+    "std::mt19937": "Generator",
+    "std::normal_distribution": "Normal",
+    "std::uniform_real_distribution": "Uniform",
+}
+
 
 class _GenerationError(Exception):
-    """ANNarchy refused a definition; `symbol` is the neuron, if it is known."""
+    """ANNarchy refused a definition; `symbol` is the neuron or projection, if it is known."""
 
     def __init__(self, symbol: str | None, cause: Exception) -> None:
         super().__init__(str(cause).strip() or type(cause).__name__)
@@ -74,62 +83,113 @@ def _emit(program: Program, target: Path) -> None:
         num_threads=program.threads,
     )
     network = ann.Network()
+    populations = []
     for neuron in program.neurons:
-        try:
-            network.create(1, _definition(ann, neuron), name=neuron.symbol)
-        except Exception as error:
-            raise _GenerationError(neuron.symbol, error) from error
+        with _blaming(neuron.symbol):
+            populations.append(network.create(1, _neuron(ann, neuron), name=neuron.symbol))
+    for item in program.projections:
+        with _blaming(item.symbol):
+            network.connect(
+                populations[item.pre],
+                populations[item.post],
+                item.target,
+                _synapse(ann, item.synapse),
+                name=item.symbol,
+            ).all_to_all(weights=0.0)
     folder = target / "generate" / f"net{NETWORK_ID}"
     folder.mkdir(parents=True)
-    try:
+    with _blaming(None):
         check_structure(network.get_populations(), network.get_projections())
-        CodeGenerator(str(target), network.id, {}).generate()
-    except Exception as error:
-        raise _GenerationError(None, error) from error
+        generator = CodeGenerator(str(target), network.id, {})
+        generator._projgen = ProjectionGenerator(program)
+        # Only the base class of its monitors is used.
+        generator._recordgen._populations = generator._recordgen._projections = []
+        generator.generate()
     for file in folder.iterdir():
-        file.rename(target / file.name)
+        text = file.read_text(encoding="utf-8")
+        for word, own in _RANDOM.items():
+            text = text.replace(word, own)
+        (target / file.name).write_text(text, encoding="utf-8")
 
 
-def _definition(ann: Any, neuron: Neuron) -> Any:
+@contextlib.contextmanager
+def _blaming(symbol: str | None) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise _GenerationError(symbol, error) from error
+
+
+def _neuron(ann: Any, neuron: Neuron) -> Any:
     return ann.Neuron(
-        parameters={
-            item.symbol: ann.Parameter(0.0, "global" if item.is_global else "local")
-            for item in neuron.parameters
-        },
-        equations=[
-            ann.Variable(item.text, method=item.method if item.is_ode else None)
-            for item in neuron.equations
-        ],
+        parameters=_parameters(ann, neuron),
+        equations=_equations(ann, neuron),
         spike=neuron.spike or NEVER,
         reset=list(neuron.reset),
     )
 
 
+def _synapse(ann: Any, synapse: Synapse | None) -> Any:
+    if synapse is None:
+        return None
+    return ann.Synapse(
+        parameters=_parameters(ann, synapse),
+        equations=_equations(ann, synapse),
+        psp=synapse.psp,
+        pre_spike=list(synapse.pre_spike) or None,
+        post_spike=list(synapse.post_spike) or None,
+    )
+
+
+def _parameters(ann: Any, item: Neuron | Synapse) -> Any:
+    return {
+        parameter.symbol: ann.Parameter(0.0, "global" if parameter.is_global else "local")
+        for parameter in item.parameters
+    }
+
+
+def _equations(ann: Any, item: Neuron | Synapse) -> Any:
+    return [
+        ann.Variable(equation.text, method=equation.method if equation.is_ode else None)
+        for equation in item.equations
+    ]
+
+
 def _driver(program: Program) -> str:
-    """Return the part of the driver that depends on the program: its populations by number."""
+    """Return the part of the driver that depends on the program: its parts by number."""
     pops = [f"pop{index}" for index in range(len(program.neurons))]
+    projs = [f"proj{index}" for index in range(len(program.projections))]
     tables = [
         f"{{&{pop}->spiked, {{{', '.join(f'view({pop}->{name})' for name in neuron.symbols)}}}}},"
         for pop, neuron in zip(pops, program.neurons, strict=True)
     ]
     return "\n".join(
         [
+            '#include "random.hpp"',
             f'#include "ANNarchyCore{NETWORK_ID}.cpp"',
             '#include "driver.hpp"',
-            "static void create_populations(const int *sizes) {",
+            "static void create_network(const int *sizes, int threads) {",
             # The constructor stores the object in the global pointer.
             *(f"    new PopStruct{index}(sizes[{index}], 1);" for index in range(len(pops))),
+            *(
+                f"    proj{index} = new ProjStruct{index}"
+                f"(sizes[{item.pre}], sizes[{item.post}], threads);"
+                for index, item in enumerate(program.projections)
+            ),
             "}",
             "static void reset_populations() {",
             *(f"    {pop}->reset();" for pop in pops),
             "}",
-            "static void delete_populations() {",
-            *(f"    delete {pop};" for pop in pops),
+            "static void delete_network() {",
+            *(f"    delete {name};" for name in (*pops, *projs)),
             "}",
             "static std::vector<Population> bind_populations() {",
             "    return {",
             *(f"        {table}" for table in tables),
             "    };",
+            "}",
+            "static std::vector<Connections *> bind_projections() {",
+            f"    return {{{', '.join(projs)}}};",
             "}",
             "",
         ]

@@ -24,9 +24,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from izhi_models.annarchy.build import Built, cache_directory
+from izhi_models.annarchy.program import WEIGHT, Projection
 from izhi_models.errors import BackendError, Diagnostic, InternalError, RunError
 
 _INT_MAX = 2**31 - 1
+_MAX_DELAY = 2**16 - 1
+_NO_MEMORY, _TOO_LARGE_A_NUMBER = 1, 2  # what the driver returns
+
+
+class _Column(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), ("bytes", ctypes.c_int), ("size", ctypes.c_int64))
 
 
 @dataclass(frozen=True)
@@ -78,9 +85,9 @@ class Recorded:
 class Library:
     """One simulation of a compiled program.
 
-    Call `create`, `initialize` and `set` for all parameters and variables, which are 0 before;
-    then `record`, and any number of `run`, `drain` and `reset`. `close` frees all memory; so does
-    the end of a `with` block or the garbage collector.
+    Call `create`, `initialize`, `connect` for the projections, and `set` for all parameters and
+    variables, which are 0 before; then `record`, and any number of `run`, `drain` and `reset`.
+    `close` frees all memory; so does the end of a `with` block or the garbage collector.
 
     Parameters
     ----------
@@ -102,6 +109,7 @@ class Library:
         self._initial: list[tuple[NDArray[Any], NDArray[Any]]] = []
         self._traces: list[tuple[int, str, int]] = []
         self._trains: list[int] = []
+        self._connected: dict[int, int] = {}
         self._seed = 0
         self._step = 0
         self._start_of_run = 0
@@ -174,12 +182,7 @@ class Library:
             with np.errstate(over="raise"):
                 view[:] = values
         except FloatingPointError as error:
-            raise RunError(
-                Diagnostic(
-                    f"a value is too large for single precision: {np.abs(values).max():g}",
-                    notes=("double precision holds values up to 1.8e308",),
-                )
-            ) from error
+            raise _too_large() from error
 
     def get(self, neuron: int, symbol: str) -> NDArray[np.floating[Any]]:
         """Return the present values of a parameter or variable.
@@ -190,6 +193,98 @@ class Library:
             A copy; of length 1 for a global parameter.
         """
         return self._view(neuron, symbol).copy()
+
+    def connect(
+        self,
+        projection: int,
+        pre_ranks: NDArray[np.integer[Any]],
+        post_ranks: NDArray[np.integer[Any]],
+        weights: ArrayLike,
+        delays_steps: int | NDArray[np.integer[Any]] = 1,
+        **values: ArrayLike,
+    ) -> None:
+        """Make all connections of a projection, which had none or others before.
+
+        Arrays may be in any order, which stays that of `get_connections`. The arrays of integers
+        are int32 or int64, the others float32 or float64; contiguous ones are not copied.
+
+        Parameters
+        ----------
+        projection : int
+            Number of the projection.
+        pre_ranks, post_ranks : int array (n_connections,)
+            The cells of each connection.
+        weights : float or array (n_connections,)
+            A single one if the projection has one weight.
+        delays_steps : int or int array (n_connections,)
+            A spike of step k arrives in step k + delay; at least 1. A projection that is stored
+            dense has one delay; where delays differ, they are at most 65535.
+        values : float or array (n_connections,)
+            Parameters and variables of the synapse, by symbol; 0 if omitted.
+
+        Raises
+        ------
+        RunError
+            There is not enough memory, or a value is beyond the range of single precision.
+        """
+        self._verify(bool(self._views) and self._step == 0, "connect comes at time 0")
+        self._verify(0 <= projection < len(self._program.projections), f"projection {projection}")
+        item = self._program.projections[projection]
+        pre, post = np.ascontiguousarray(pre_ranks), np.ascontiguousarray(post_ranks)
+        delays = np.ascontiguousarray(np.atleast_1d(delays_steps))
+        self._verify_ranks(pre, self._sizes[item.pre])
+        self._verify_ranks(post, self._sizes[item.post])
+        self._verify(pre.size == post.size <= _INT_MAX, f"{pre.size} and {post.size} ranks")
+        self._verify_delays(item, delays, pre.size)
+        if item.storage == "dense":
+            cells = self._sizes[item.pre] * self._sizes[item.post]
+            self._verify(cells <= _INT_MAX, f"{cells} pairs of cells stored dense")
+        self._connected.pop(projection, None)
+        status = self._code.izhi_connect(projection, _column(pre), _column(post), _column(delays))
+        _check(status, f"{pre.size} connections")
+        self._connected[projection] = pre.size
+        self.set_connections(projection, WEIGHT, weights)
+        for symbol, value in values.items():
+            self.set_connections(projection, symbol, value)
+
+    def set_connections(self, projection: int, symbol: str, value: ArrayLike) -> None:
+        """Set the weight, a parameter or a variable of all connections.
+
+        Parameters
+        ----------
+        projection : int
+            Number of the projection.
+        symbol : str
+            `w` or a symbol of the synapse.
+        value : float or array (n_connections,)
+            One value for all, or one for each, in the order in which they were given.
+
+        Raises
+        ------
+        RunError
+            A finite value is beyond the range of single precision.
+        """
+        member, size = self._connection_member(projection, symbol)
+        values = np.asarray(value)
+        if values.dtype not in (np.float32, np.float64):
+            values = values.astype(np.float64)
+        values = np.ascontiguousarray(np.atleast_1d(values))
+        fit = values.shape in ((size,), (1,))
+        self._verify(fit, f"{symbol!r} has {size} values, not {values.shape}")
+        _check(self._code.izhi_set(projection, member, _column(values)), "the connections")
+
+    def get_connections(self, projection: int, symbol: str) -> NDArray[np.floating[Any]]:
+        """Return the weight, a parameter or a variable of all connections.
+
+        Returns
+        -------
+        array (n_connections,)
+            In the order in which they were given; of length 1 for what is one for all.
+        """
+        member, size = self._connection_member(projection, symbol)
+        values = np.empty(size, self._dtype)
+        self._code.izhi_get(projection, member, values.ctypes.data)
+        return values
 
     def record(
         self,
@@ -280,7 +375,8 @@ class Library:
         """Go back to time 0.
 
         All variables get the values they had when time was last 0, the random numbers start anew,
-        what was recorded is forgotten; parameters keep their present values.
+        spikes on their way and what was recorded are forgotten; parameters keep their present
+        values.
 
         Parameters
         ----------
@@ -294,13 +390,14 @@ class Library:
         if self._step > 0:
             for view, start in self._initial:
                 view[:] = start
-        self._code.izhi_reset(self._seed)
+        _check(self._code.izhi_reset(self._seed))
         self._step = self._start_of_run = 0
 
     def rewind(self, step: int) -> None:
-        """Set time and random numbers back to the start of the last `run`.
+        """Set time, random numbers and connections back to the start of the last `run`.
 
-        With the variables set back too, the same steps can be repeated, for example one by one.
+        With the variables of the cells set back too, the same steps can be repeated, for example
+        one by one.
 
         Parameters
         ----------
@@ -310,7 +407,7 @@ class Library:
         self._verify(bool(self._views), "rewind comes after initialize")
         self._verify(step == self._start_of_run, f"the last run did not start at step {step}")
         if step < self._step:
-            self._code.izhi_rewind()
+            _check(self._code.izhi_rewind())
             self._step = step
 
     def close(self) -> None:
@@ -341,6 +438,31 @@ class Library:
         self._verify(symbol in self._views[neuron], f"{symbol!r} is not known")
         return self._views[neuron][symbol]
 
+    def _connection_member(self, projection: int, symbol: str) -> tuple[int, int]:
+        """Return the number of a quantity of connections, and how many values it has."""
+        self._verify(projection in self._connected, f"projection {projection} is not connected")
+        item = self._program.projections[projection]
+        self._verify(symbol in item.symbols, f"{symbol!r} is not known")
+        size = 1 if symbol in item.single else self._connected[projection]
+        return item.symbols.index(symbol), size
+
+    def _verify_ranks(self, ranks: NDArray[Any], size: int) -> None:
+        fit = ranks.ndim == 1 and ranks.dtype in (np.int32, np.int64)
+        self._verify(fit, f"ranks are an array {ranks.dtype} {ranks.shape}")
+        fit = ranks.size == 0 or (ranks.min() >= 0 and ranks.max() < size)
+        self._verify(bool(fit), f"ranks beyond {size} cells")
+
+    def _verify_delays(self, item: Projection, delays: NDArray[Any], size: int) -> None:
+        fit = delays.dtype in (np.int32, np.int64) and delays.shape in ((size,), (1,))
+        self._verify(fit, f"delays are an array {delays.dtype} {delays.shape}")
+        fit = delays.size == 0 or delays.min() >= 1
+        self._verify(bool(fit), "a delay below one step")
+        if delays.size > 1:
+            self._verify(item.storage == "csr", "dense storage has one delay")
+            self._verify(bool(delays.max() <= _MAX_DELAY), f"a delay above {_MAX_DELAY} steps")
+        elif delays.size == 1:
+            self._verify(bool(delays[0] <= _INT_MAX), f"a delay of {delays[0]} steps")
+
     def _map(self, neuron: int, member: int) -> NDArray[Any]:
         size = ctypes.c_int64()
         address = self._code.izhi_view(neuron, member, size)
@@ -367,6 +489,9 @@ def _load(built: Built) -> ctypes.CDLL:
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "create": (number, [pointer, number]),
         "initialize": (number, [ctypes.c_double, ctypes.c_long]),
+        "connect": (number, [number, pointer, pointer, pointer]),
+        "set": (number, [number, number, pointer]),
+        "get": (None, [number, number, pointer]),
         "view": (pointer, [number, number, size]),
         "record_trace": (number, [number, number, pointer, ctypes.c_int64, number]),
         "record_spikes": (number, [number, pointer, ctypes.c_int64, number]),
@@ -375,8 +500,8 @@ def _load(built: Built) -> ctypes.CDLL:
         "spike_steps": (pointer, [number, size]),
         "spike_ranks": (pointer, [number]),
         "clear": (None, []),
-        "reset": (None, [ctypes.c_long]),
-        "rewind": (None, []),
+        "reset": (number, [ctypes.c_long]),
+        "rewind": (number, []),
         "delete": (None, []),
     }
     for name, (result, arguments) in signatures.items():
@@ -405,14 +530,27 @@ def _unload(code: ctypes.CDLL, threads: int) -> None:
         _ctypes.dlclose(code._handle)
 
 
-def _check(status: int) -> None:
+def _check(status: int, purpose: str = "the simulation") -> None:
+    if status == _NO_MEMORY:
+        notes = ("record fewer variables or cells, or less often",)
+        raise RunError(Diagnostic(f"not enough memory for {purpose}", notes=notes))
+    if status == _TOO_LARGE_A_NUMBER:
+        raise _too_large()
     if status != 0:
-        raise RunError(
-            Diagnostic(
-                "not enough memory for the simulation",
-                notes=("record fewer variables or cells, or less often",),
-            )
+        raise InternalError("two connections of one pair, stored dense")
+
+
+def _too_large() -> RunError:
+    return RunError(
+        Diagnostic(
+            "a value is too large for single precision",
+            notes=("single precision holds values up to 3.4e38, double precision up to 1.8e308",),
         )
+    )
+
+
+def _column(values: NDArray[Any]) -> Any:
+    return ctypes.byref(_Column(values.ctypes.data, values.itemsize, values.size))
 
 
 def _int_array(values: Sequence[int]) -> Any:

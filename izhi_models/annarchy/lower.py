@@ -2,61 +2,32 @@
 
 Populations of equal structure become one neuron, their parameters arrays. Names of the model get
 generated symbols, since no text of a file may reach ANNarchy; `Lowering` is the way back.
-
-ANNarchy runs a neuron's equations in order, then its spike condition and reset. An equation of
-the form ``dx/dt = ...`` reads the states at the start of the step, like a definition; a state that
-a condition changes besides advancing is computed in steps of its own.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import accumulate
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.annarchy.equations import Emission, Symbol
+from izhi_models.annarchy.links import Ends, Link, lower_links, name_targets
 from izhi_models.annarchy.program import (
-    Equation,
     Neuron,
     Precision,
     Program,
-    ProgramParameter,
     verify_program,
 )
-from izhi_models.errors import UnsupportedError
-from izhi_models.expr import (
-    RANDOM,
-    Binary,
-    Call,
-    Compare,
-    Expr,
-    Logic,
-    Name,
-    Negate,
-    Number,
-    Select,
-    children,
-    is_random,
-    rebuild,
-)
 from izhi_models.ir.dimensions import rescale
-from izhi_models.ir.dynamics import STEP_NAME, TIME_NAME, Derived, Dynamics, Variable
+from izhi_models.ir.dynamics import Dynamics
 from izhi_models.ir.passes import drop_unused, exact_times, fold_constants
-from izhi_models.ir.step import Block, Step, make_step
+from izhi_models.ir.step import Step, make_step
 from izhi_models.network import Network, Population
-from izhi_models.units import Dimension
-
-
-@dataclass(frozen=True)
-class Symbol:
-    """What stands for a name of the model in a program."""
-
-    symbol: str
-    dimension: Dimension
-    is_parameter: bool
-    is_global: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,12 +58,12 @@ class Group:
 
     def first(self, population: str) -> int:
         """Return the number of a population's first cell."""
-        offset = 0
-        for item in self.populations:
-            if item.id == population:
-                return offset
-            offset += item.size
-        raise KeyError(population)
+        return self._firsts[population]
+
+    @cached_property
+    def _firsts(self) -> dict[str, int]:
+        ends = accumulate(item.size for item in self.populations)
+        return {item.id: end - item.size for item, end in zip(self.populations, ends, strict=True)}
 
     def value(self, name: str) -> NDArray[np.float64]:
         """Return a parameter of all cells, SI."""
@@ -110,23 +81,35 @@ class Lowering:
     program : Program
     groups : tuple of Group
         One per neuron of the program.
+    order : tuple of str
+        The populations in the order of the file.
+    links : tuple of Link
+        One per projection of the program.
     """
 
     program: Program
     groups: tuple[Group, ...]
+    order: tuple[str, ...]
+    links: tuple[Link, ...] = ()
 
     def group_of(self, population: str) -> int:
         """Return the number of the group that holds a population."""
-        for number, group in enumerate(self.groups):
-            if any(item.id == population for item in group.populations):
-                return number
-        raise KeyError(population)
+        return self._numbers[population]
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {
+            item.id: number
+            for number, group in enumerate(self.groups)
+            for item in group.populations
+        }
 
 
 def lower_network(
     network: Network,
     keep: Mapping[str, Iterable[str]],
     *,
+    per_cell: Mapping[str, Iterable[str]] = MappingProxyType({}),
     method: str = "euler",
     precision: Precision = "double",
     threads: int = 1,
@@ -138,6 +121,8 @@ def lower_network(
     network : Network
     keep : mapping of str to iterable of str
         Names in each population's dynamics that are to be recorded.
+    per_cell : mapping of str to iterable of str
+        Parameters of each population that need a value for each cell, even if all are equal now.
     method : str
         One of `izhi_models.ir.step.METHODS`.
     precision : {'double', 'float'}
@@ -152,18 +137,27 @@ def lower_network(
     for population in network.populations.values():
         shared = _with_shared(population, network)
         kinds.setdefault(shared.dynamics, []).append(shared)
+    ends = {
+        item.id: Ends(number, sum(other.size for other in populations[:place]))
+        for number, populations in enumerate(kinds.values())
+        for place, item in enumerate(populations)
+    }
+    targets = name_targets(network.projections, ends, len(kinds))
     groups: list[Group] = []
     neurons: list[Neuron] = []
     for number, (dynamics, populations) in enumerate(kinds.items()):
         kept = frozenset(name for item in populations for name in keep.get(item.id, ()))
         step = make_step(_prepare(dynamics, kept, precision), method)
-        emission = _Emission(step, _shared_parameters(step, populations), precision)
+        apart = {name for item in populations for name in per_cell.get(item.id, ())}
+        shared_names = _shared_parameters(step, populations) - apart
+        emission = Emission(step, shared_names, precision, targets[number])
         neuron = emission.neuron(f"neuron_{number}", sum(item.size for item in populations))
         neurons.append(neuron)
         groups.append(Group(tuple(populations), dynamics, emission.symbols, emission.literals))
-    program = Program(tuple(neurons), precision, threads)
+    links = tuple(lower_links(network.projections, ends, targets))
+    program = Program(tuple(neurons), precision, threads, tuple(item.definition for item in links))
     verify_program(program)
-    return Lowering(program, tuple(groups))
+    return Lowering(program, tuple(groups), tuple(network.populations), links)
 
 
 def _with_shared(population: Population, network: Network) -> Population:
@@ -197,270 +191,10 @@ def _shared_parameters(step: Step, populations: list[Population]) -> set[str]:
 
     It depends on the structure alone, so that other values never lead to another program.
     """
-    if len({item.component for item in populations}) > 1:
+    if len(populations) > 1:
         return set()
     return {
         item.name
         for item in step.parameters
         if not any(isinstance(entry.values[item.name], np.ndarray) for entry in populations)
     }
-
-
-class _Emission:
-    """Turns one `Step` into the equations of a neuron."""
-
-    def __init__(self, step: Step, shared: set[str], precision: Precision) -> None:
-        self.step = step
-        self.shared = shared
-        self.precision = precision
-        self.equations: list[Equation] = []
-        self.symbols: dict[str, Symbol] = {}
-        self.current: dict[str, str] = {}
-        self.literals: dict[str, float] = {}
-        self.defined: set[str] = set()
-        self.count = 0
-
-    def neuron(self, symbol: str, size: int) -> Neuron:
-        """Return the definition."""
-        for item in self.step.parameters:
-            self._declare(item, "p", is_parameter=True, is_global=item.name in self.shared)
-        moving = {item.state for item in self.step.advances}
-        moving |= {item.state for block in self.step.blocks for item in block.assignments}
-        for item in self.step.states:
-            self._declare(item, "s", is_parameter=item.name not in moving)
-        blocks, reset = self._split_blocks()
-        self._hold(reset)
-        touched = {item.state for block in blocks for item in block.assignments}
-        for definition in self.step.definitions:
-            self._define(definition)
-        self._advance(touched)
-        events = [self._block(block, blocks[number + 1 :]) for number, block in enumerate(blocks)]
-        spike: str | None = None
-        if reset is not None:
-            spike = self._text(reset.test)
-        elif any(events):
-            spike = " or ".join(f"({flag} > 0.5)" for flag in events if flag)
-        return Neuron(
-            symbol,
-            tuple(
-                ProgramParameter(item.symbol, item.is_global)
-                for item in self.symbols.values()
-                if item.is_parameter
-            )
-            + tuple(ProgramParameter(symbol, True) for symbol in self.literals),
-            tuple(self.equations),
-            spike,
-            self._reset(reset),
-            size,
-        )
-
-    def _declare(
-        self, item: Variable, prefix: str, *, is_parameter: bool, is_global: bool = False
-    ) -> None:
-        symbol = self._fresh(prefix)
-        self.symbols[item.name] = Symbol(symbol, item.dimension, is_parameter, is_global)
-        self.current[item.name] = symbol
-
-    def _define(self, definition: Derived) -> None:
-        name, value = definition.name, definition.value
-        # Another name for what does not change within the step needs no variable.
-        if isinstance(value, Name) and value.id in self.defined:
-            self.symbols[name] = self.symbols[value.id]
-            self.current[name] = self.current[value.id]
-        else:
-            text = self._text(value)
-            self._declare(Variable(name, definition.dimension), "d", is_parameter=False)
-            self._assign(self.current[name], text)
-        self.defined.add(name)
-
-    def _fresh(self, prefix: str) -> str:
-        self.count += 1
-        return f"{prefix}_{self.count}"
-
-    def _assign(self, symbol: str, text: str) -> None:
-        self.equations.append(Equation(symbol, f"{symbol} = {text}", is_ode=False))
-
-    # Blocks
-
-    def _split_blocks(self) -> tuple[list[Block], Block | None]:
-        """Separate the block that sends the spike, if it can be ANNarchy's spike and reset.
-
-        ANNarchy resets after all equations, so it must be the last one, and the only one that
-        sends; drawn numbers are not allowed there.
-        """
-        blocks = list(self.step.blocks)
-        ports = {port for block in blocks for port in block.events if "/" not in port}
-        if len(ports) > 1:
-            listed = ", ".join(sorted(ports))
-            raise UnsupportedError(f"a cell sends events on several ports ({listed})")
-        sending = [block for block in blocks if ports & set(block.events)]
-        if len(sending) == 1 and sending[0] is blocks[-1] and not _draws(sending[0]):
-            return blocks[:-1], sending[0]
-        return blocks, None
-
-    def _hold(self, reset: Block | None) -> None:
-        """Declare the states that only a reset changes: ANNarchy knows variables by equations."""
-        changed = {item.state for item in self.step.advances}
-        changed |= {
-            item.state
-            for block in self.step.blocks
-            if block is not reset
-            for item in block.assignments
-        }
-        for item in reset.assignments if reset else ():
-            if item.state not in changed:
-                changed.add(item.state)
-                symbol = self.symbols[item.state].symbol
-                self._assign(symbol, symbol)
-
-    def _advance(self, touched: set[str]) -> None:
-        """Write the new values of the states that move."""
-        odes: list[Equation] = []
-        late: list[tuple[str, str]] = []
-        for item in self.step.advances:
-            symbol = self.symbols[item.state].symbol
-            rate = _euler_rate(item.state, item.value)
-            if rate is not None and item.state not in touched:
-                odes.append(Equation(symbol, f"d{symbol}/dt = {self._rate(rate)}", is_ode=True))
-                continue
-            temporary = self._fresh("n")
-            self._assign(temporary, self._text(item.value))
-            late.append((item.state, temporary))
-        self.equations += odes
-        for state, temporary in late:
-            if state in touched:
-                self.current[state] = temporary
-            else:
-                self._assign(self.symbols[state].symbol, temporary)
-
-    def _rate(self, rate: Expr) -> str:
-        text = self._text(rate)
-        if "ite(" not in text:
-            return text
-        # ANNarchy finds no linear part in an ODE with a choice, and gives up.
-        symbol = self._fresh("n")
-        self._assign(symbol, text)
-        return symbol
-
-    def _block(self, block: Block, later: list[Block]) -> str | None:
-        """Write one block; return the flag of its event, if it sends one."""
-        flag = self._fresh("f")
-        self._assign(flag, f"ite({self._text(block.test)}, 1.0, 0.0)")
-        for number, item in enumerate(block.assignments):
-            before = self.current[item.state]
-            value = f"ite({flag} > 0.5, {self._text(item.value)}, {before})"
-            rest = (*block.assignments[number + 1 :], *(a for b in later for a in b.assignments))
-            is_last = all(other.state != item.state for other in rest)
-            symbol = self.symbols[item.state].symbol if is_last else self._fresh("n")
-            self._assign(symbol, value)
-            self.current[item.state] = symbol
-        return flag if any("/" not in port for port in block.events) else None
-
-    def _reset(self, block: Block | None) -> tuple[str, ...]:
-        if block is None:
-            return ()
-        return tuple(
-            f"{self.symbols[item.state].symbol} = {self._text(item.value)}"
-            for item in block.assignments
-        )
-
-    # Expressions
-
-    def _text(self, expr: Expr) -> str:
-        return print_expression(self._hoist(expr), self.current)
-
-    def _hoist(self, expr: Expr) -> Expr:
-        """Give each draw of a random number a variable of its own.
-
-        ANNarchy would merge equal calls into one number.
-        """
-        below = children(expr)
-        if below:
-            expr = rebuild(expr, tuple(self._hoist(child) for child in below))
-        if isinstance(expr, Call) and expr.function == RANDOM:
-            symbol = self._fresh("u")
-            self._assign(symbol, "Uniform(0.0, 1.0)")
-            self.current[f"{symbol}/draw"] = symbol
-            return Binary("*", expr.argument, Name(f"{symbol}/draw"))
-        if isinstance(expr, Number) and not self._is_literal(expr.value):
-            symbol = self._fresh("c")
-            self.literals[symbol] = expr.value
-            self.current[f"{symbol}/literal"] = symbol
-            return Name(f"{symbol}/literal")
-        return expr
-
-    def _is_literal(self, value: float) -> bool:
-        """Return whether ANNarchy can write a number; infinity and the like have no digits."""
-        # In single precision it appends an f to the digits before an exponent, which is no C++.
-        return math.isfinite(value) and (self.precision == "double" or "e" not in repr(value))
-
-
-def _draws(block: Block) -> bool:
-    return is_random(block.test) or any(is_random(item.value) for item in block.assignments)
-
-
-def _euler_rate(state: str, value: Expr) -> Expr | None:
-    match value:
-        case Binary("+", Name(left), Binary("*", Name(step), rate)) if (
-            left == state and step == STEP_NAME
-        ):
-            return rate
-        case _:
-            return None
-
-
-_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "^": 4}
-_FUNCTIONS = {"ln": "log"}
-
-
-def print_expression(expr: Expr, symbols: Mapping[str, str]) -> str:
-    """Print an expression as ANNarchy reads it.
-
-    Parameters
-    ----------
-    expr : Expr
-        Without draws of random numbers.
-    symbols : mapping of str to str
-        Generated symbol of each name. ``t`` is the end of the step here, its start in ANNarchy.
-    """
-    return _print(expr, symbols, 0)
-
-
-def _print(expr: Expr, symbols: Mapping[str, str], outer: int) -> str:
-    match expr:
-        case Number(value):
-            return f"({value!r})" if value < 0 else repr(float(value))
-        case Name(name) if name == TIME_NAME:
-            return "(t + dt)"
-        case Name(name) if name == STEP_NAME:
-            return "dt"
-        case Name(name):
-            return symbols[name]
-        case Negate(operand):
-            return f"(-{_print(operand, symbols, 3)})"
-        case Call("H", argument):
-            text = _print(argument, symbols, 0)
-            return f"ite({text} > 0.0, 1.0, ite({text} < 0.0, 0.0, 0.5))"
-        case Call(function, argument):
-            return f"{_FUNCTIONS.get(function, function)}({_print(argument, symbols, 0)})"
-        case Compare(op, left, right):
-            return f"{_print(left, symbols, 0)} {op} {_print(right, symbols, 0)}"
-        case Logic(op, left, right):
-            return f"({_print(left, symbols, 0)}) {op} ({_print(right, symbols, 0)})"
-        case Select(condition, then, otherwise):
-            parts = [_print(item, symbols, 0) for item in (condition, then, otherwise)]
-            return f"ite({', '.join(parts)})"
-        case Binary("^", left, Number(exponent)) if exponent == int(exponent) and exponent >= 0:
-            # A whole power stays whole, so that the compiler can multiply.
-            text = f"{_print(left, symbols, 5)}^{int(exponent)}"
-            return f"({text})" if outer > 1 else text
-        case Binary(op, left, right):
-            level = _PRECEDENCE[op]
-            inner = (level + 1, level + 1) if op == "^" else (level, level + 1)
-            text = (
-                f"{_print(left, symbols, inner[0])}{_SPACED[op]}{_print(right, symbols, inner[1])}"
-            )
-            return f"({text})" if outer > level else text
-
-
-_SPACED = {"+": " + ", "-": " - ", "*": "*", "/": "/", "^": "^"}

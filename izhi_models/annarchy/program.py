@@ -1,41 +1,40 @@
 """A network as ANNarchy definitions in plain data: what is generated, compiled and cached.
 
-A `Program` holds structure only. Values of parameters, initial values, the step and the seed are
-given to the compiled library, so none of them leads to another compilation.
+A `Program` holds structure only. Values of parameters, initial values, connections, weights,
+delays, the step and the seed are given to the compiled library, so none of them leads to another
+compilation.
 
-Definitions are evaluated as Python by ANNarchy's parser and printed into C++, so every text in a
-program is restricted to generated symbols (letters, underscore, number), numbers, operators and
-the function words of ANNarchy; `verify_program` enforces it.
+A step runs: arriving spikes (`pre_spike`) and `psp` of all projections, equations of the neurons,
+spike conditions and resets, equations of the synapses, `post_spike`.
+
+Every text in a program is restricted to what `texts` allows; `verify_program` enforces it.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from izhi_models.annarchy.texts import (
+    DISTRIBUTIONS,
+    METHODS,
+    assigned,
+    assignment_faults,
+    expression_faults,
+    is_symbol,
+    words,
+)
 from izhi_models.errors import InternalError
 
 Precision = Literal["double", "float"]
+Storage = Literal["csr", "dense"]
+Weights = Literal["each", "one"]
 
-METHODS = frozenset({"explicit", "exponential", "implicit", "semiimplicit", "midpoint", "rk4"})
+WEIGHT = "w"
 
-_FUNCTIONS = frozenset({
-    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "clip", "cos", "cosh", "exp",
-    "factorial", "floor", "ite", "ln", "log", "log10", "max", "min", "modulo", "neg", "pos", "pow",
-    "power", "round", "sin", "sinh", "sqrt", "tan", "tanh",
-})  # fmt: skip
-_DISTRIBUTIONS = frozenset({"Exponential", "Gamma", "LogNormal", "Normal", "Uniform"})
-_KEYWORDS = frozenset({"and", "else", "if", "not", "or", "t", "dt"})
-_SYMBOL = re.compile(r"[a-z]+_[0-9]+")
-_TOKEN = re.compile(
-    r" *(?:(?P<number>\d+\.?\d*(?:e[+-]?\d+)?(?!\w))|(?P<word>[A-Za-z_]\w*)"
-    r"|(?P<operator>==|!=|<=|>=|[-+*/^()<>,:]))"
-)
-_ASSIGNMENT = re.compile(r"(?P<symbol>\w+) [-+]?= (?P<value>.*)")
-_INTEGER_DIVISION = re.compile(r"/ *\d+(?![\w.])|(?<![\w.])\d+ */")
+_TARGET = "g_target"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class ProgramParameter:
     symbol : str
         Generated name.
     is_global : bool
-        One value for all cells, instead of one value per cell.
+        One value for all cells or connections, instead of one value for each.
     """
 
     symbol: str
@@ -66,7 +65,7 @@ class Equation:
         `dx_1/dt = ...` if it is an ODE, else `x_1 = ...`.
     is_ode : bool
     method : str
-        Integrator of the ODE, one of `METHODS`.
+        Integrator of the ODE, one of `texts.METHODS`.
     """
 
     symbol: str
@@ -118,13 +117,127 @@ class Neuron:
             f"  parameter {item.symbol} ({'one' if item.is_global else 'per cell'})"
             for item in self.parameters
         ]
-        for item in self.equations:
-            method = "" if item.method == "explicit" else f"  ({item.method})"
-            lines.append(f"  {item.text}{method}")
+        lines += [f"  {_equation_line(item)}" for item in self.equations]
         if self.spike is not None:
             lines.append(f"  spike {self.spike}")
         lines += [f"  reset {text}" for text in self.reset]
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """What happens at each connection, where that is more than adding a weight.
+
+    All texts may read the weight `w`, the synapse's own symbols, and `pre.x_1` and `post.x_1`:
+    parameters and variables of the two cells. None may draw random numbers.
+
+    Parameters
+    ----------
+    parameters : tuple of ProgramParameter
+    equations : tuple of Equation
+        Done in every step, after the cells' own, for every connection.
+    variables : tuple of str
+        Generated names of what only spikes change: costs nothing in a step without.
+    pre_spike : tuple of str
+        Assignments done in this order when a spike arrives; `g_target += ...` adds to the sum.
+    post_spike : tuple of str
+        Assignments done when the postsynaptic cell has spiked, at the end of that step.
+    psp : str or None
+        Added to the sum in every step, for every connection.
+    """
+
+    parameters: tuple[ProgramParameter, ...] = ()
+    equations: tuple[Equation, ...] = ()
+    variables: tuple[str, ...] = ()
+    pre_spike: tuple[str, ...] = ()
+    post_spike: tuple[str, ...] = ()
+    psp: str | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """All parameters, then all variables."""
+        return (*(item.symbol for item in self.parameters), *self.changing)
+
+    @property
+    def changing(self) -> tuple[str, ...]:
+        """The symbols that change during a run."""
+        return (*(item.symbol for item in self.equations), *self.variables)
+
+    def to_lines(self) -> list[str]:
+        """Return the definition for people, one line per item."""
+        lines = [
+            f"parameter {item.symbol} ({'one' if item.is_global else 'per connection'})"
+            for item in self.parameters
+        ]
+        lines += [f"variable {symbol}" for symbol in self.variables]
+        lines += [_equation_line(item) for item in self.equations]
+        lines += [f"pre_spike {text}" for text in self.pre_spike]
+        lines += [f"post_spike {text}" for text in self.post_spike]
+        return lines if self.psp is None else [*lines, f"psp {self.psp}"]
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Connections of one kind between two populations; which ones is no part of the program.
+
+    A cell of the postsynaptic population reads the sum of what arrives in a step as
+    `g_<target>`. A spike of step k arrives in step k + delay, where the delay is at least 1.
+
+    Parameters
+    ----------
+    symbol : str
+        Generated name of the projection.
+    pre, post : int
+        Numbers of the populations in `Program.neurons`.
+    target : str
+        Generated name of the sum; several projections may share one.
+    storage : {'csr', 'dense'}
+        `csr` holds what is connected: any number of connections per pair, each with its own delay.
+        `dense` holds a weight for every pair, and has one delay; it takes less time and memory
+        when more than about half of all pairs are connected.
+    weights : {'each', 'one'}
+        One weight per connection, or one for all.
+    synapse : Synapse or None
+        None: an arriving spike adds the weight to the sum.
+    """
+
+    symbol: str
+    pre: int
+    post: int
+    target: str
+    storage: Storage = "csr"
+    weights: Weights = "each"
+    synapse: Synapse | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The weight, all parameters, all variables, as the compiled library numbers them."""
+        return (WEIGHT, *(self.synapse.symbols if self.synapse else ()))
+
+    @property
+    def single(self) -> frozenset[str]:
+        """The symbols with one value for all connections."""
+        parameters = self.synapse.parameters if self.synapse else ()
+        weight = (WEIGHT,) if self.weights == "one" else ()
+        return frozenset((*weight, *(item.symbol for item in parameters if item.is_global)))
+
+    @property
+    def changing(self) -> tuple[str, ...]:
+        """The symbols that change during a run."""
+        if self.synapse is None:
+            return ()
+        changed = {assigned(text) for text in (*self.synapse.pre_spike, *self.synapse.post_spike)}
+        return (*((WEIGHT,) if WEIGHT in changed else ()), *self.synapse.changing)
+
+    def to_text(self) -> str:
+        """Return the definition for people, one line per item."""
+        weight = "one weight" if self.weights == "one" else "weights"
+        lines = self.synapse.to_lines() if self.synapse else [f"pre_spike {_TARGET} += {WEIGHT}"]
+        head = (
+            f"projection {self.symbol} from neuron {self.pre} to g_{self.target} of neuron "
+            f"{self.post} ({self.storage}, {weight})"
+        )
+        return "\n  ".join([head, *lines])
 
 
 @dataclass(frozen=True)
@@ -138,11 +251,13 @@ class Program:
         C++ type of all parameters and variables.
     threads : int
         Number of OpenMP threads.
+    projections : tuple of Projection
     """
 
     neurons: tuple[Neuron, ...]
     precision: Precision = "double"
     threads: int = 1
+    projections: tuple[Projection, ...] = ()
 
     def to_structure(self) -> Program:
         """Return the same program with all sizes 1: exactly what the compiled code depends on."""
@@ -153,7 +268,9 @@ class Program:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         sizes = [f"{item.symbol}: {item.size}" for item in self.neurons]
         head = f"program ({self.precision}, {threads})\ncells {', '.join(sizes)}"
-        return "\n\n".join([head, *(item.to_text() for item in self.neurons)]) + "\n"
+        neurons = [item.to_text() for item in self.neurons]
+        projections = [item.to_text() for item in self.projections]
+        return "\n\n".join([head, *neurons, *projections]) + "\n"
 
     def to_json(self) -> str:
         """Return the program as JSON; equal programs give equal text."""
@@ -171,7 +288,9 @@ class Program:
         try:
             data = json.loads(text)
             program = Program(
-                neurons=tuple(_to_neuron(item) for item in data.pop("neurons")), **data
+                neurons=tuple(_to_neuron(item) for item in data.pop("neurons")),
+                projections=tuple(_to_projection(item) for item in data.pop("projections")),
+                **data,
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InternalError(f"no program: {error}") from error
@@ -181,11 +300,40 @@ class Program:
 
 def _to_neuron(data: dict[str, Any]) -> Neuron:
     return Neuron(
-        parameters=tuple(ProgramParameter(**item) for item in data.pop("parameters")),
-        equations=tuple(Equation(**item) for item in data.pop("equations")),
+        parameters=_to_parameters(data),
+        equations=_to_equations(data),
         reset=tuple(data.pop("reset")),
         **data,
     )
+
+
+def _to_projection(data: dict[str, Any]) -> Projection:
+    synapse = data.pop("synapse")
+    return Projection(synapse=None if synapse is None else _to_synapse(synapse), **data)
+
+
+def _to_synapse(data: dict[str, Any]) -> Synapse:
+    return Synapse(
+        parameters=_to_parameters(data),
+        equations=_to_equations(data),
+        variables=tuple(data.pop("variables")),
+        pre_spike=tuple(data.pop("pre_spike")),
+        post_spike=tuple(data.pop("post_spike")),
+        **data,
+    )
+
+
+def _to_parameters(data: dict[str, Any]) -> tuple[ProgramParameter, ...]:
+    return tuple(ProgramParameter(**item) for item in data.pop("parameters"))
+
+
+def _to_equations(data: dict[str, Any]) -> tuple[Equation, ...]:
+    return tuple(Equation(**item) for item in data.pop("equations"))
+
+
+def _equation_line(equation: Equation) -> str:
+    method = "" if equation.method == "explicit" else f"  ({equation.method})"
+    return f"{equation.text}{method}"
 
 
 def verify_program(program: Program) -> None:
@@ -197,8 +345,13 @@ def verify_program(program: Program) -> None:
         With one diagnostic per fault.
     """
     faults = [*_program_faults(program)]
-    for neuron in program.neurons:
-        faults += [f"{neuron.symbol!r}: {fault}" for fault in _neuron_faults(neuron)]
+    for number, neuron in enumerate(program.neurons):
+        sums = {f"g_{item.target}" for item in program.projections if item.post == number}
+        faults += [f"{neuron.symbol!r}: {fault}" for fault in _neuron_faults(neuron, sums)]
+    for projection in program.projections:
+        faults += [
+            f"{projection.symbol!r}: {fault}" for fault in _projection_faults(projection, program)
+        ]
     if faults:
         raise InternalError(*faults)
 
@@ -211,56 +364,89 @@ def _program_faults(program: Program) -> Iterator[str]:
     if not _is_count(program.threads):
         yield f"number of threads {program.threads!r}"
     symbols = [item.symbol for item in program.neurons]
+    symbols += [item.symbol for item in program.projections]
     if len(set(symbols)) < len(symbols):
-        yield "two neurons of one name"
+        yield "two neurons or projections of one name"
 
 
-def _neuron_faults(neuron: Neuron) -> Iterator[str]:
-    for symbol in (neuron.symbol, *neuron.symbols):
-        if not _SYMBOL.fullmatch(symbol):
-            yield f"{symbol!r} is not a generated name"
+def _neuron_faults(neuron: Neuron, sums: set[str]) -> Iterator[str]:
+    if not is_symbol(neuron.symbol):
+        yield f"{neuron.symbol!r} is not a generated name"
     if not _is_count(neuron.size):
         yield f"size {neuron.size!r}"
     known = set(neuron.symbols)
-    rates = {f"d{item.symbol}" for item in neuron.equations if item.is_ode}
-    if len(known) < len(neuron.symbols) or known & rates:
+    yield from _symbol_faults(neuron.symbols, neuron.equations)
+    yield from _equation_faults(neuron.equations, known | sums | DISTRIBUTIONS)
+    for name in sorted(sums - {word for item in neuron.equations for word in words(item.text)}):
+        yield f"no equation reads {name!r}"
+    if neuron.spike is not None:
+        yield from expression_faults(neuron.spike, known | DISTRIBUTIONS)
+    elif neuron.reset:
+        yield "a reset without a spike condition"
+    for text in neuron.reset:
+        yield from assignment_faults(text, set(neuron.variables), known | DISTRIBUTIONS)
+
+
+def _projection_faults(projection: Projection, program: Program) -> Iterator[str]:
+    for symbol in (projection.symbol, projection.target):
+        if not is_symbol(symbol):
+            yield f"{symbol!r} is not a generated name"
+    if projection.storage not in ("csr", "dense"):
+        yield f"unknown storage {projection.storage!r}"
+    if projection.weights not in ("each", "one"):
+        yield f"unknown weights {projection.weights!r}"
+    if projection.storage == "dense" and (projection.weights == "one" or projection.synapse):
+        yield "dense storage is for weights alone"
+    numbers = range(len(program.neurons))
+    if projection.pre not in numbers or projection.post not in numbers:
+        yield f"no neurons {projection.pre!r} and {projection.post!r}"
+    elif projection.synapse is not None:
+        members = {f"pre.{symbol}" for symbol in program.neurons[projection.pre].symbols}
+        members |= {f"post.{symbol}" for symbol in program.neurons[projection.post].symbols}
+        yield from _synapse_faults(projection.synapse, members, projection.weights)
+
+
+def _synapse_faults(synapse: Synapse, members: set[str], weights: Weights) -> Iterator[str]:
+    yield from _symbol_faults(synapse.symbols, synapse.equations)
+    known = {*synapse.symbols, WEIGHT, *members}
+    changing = {*synapse.changing, *((WEIGHT,) if weights == "each" else ())}
+    yield from _equation_faults(synapse.equations, known)
+    for text in synapse.pre_spike:
+        sums = {_TARGET} if text.startswith(f"{_TARGET} += ") else set()
+        yield from assignment_faults(text, changing | sums, known)
+    for text in synapse.post_spike:
+        yield from assignment_faults(text, changing, known)
+    events = {assigned(text) for text in (*synapse.pre_spike, *synapse.post_spike)}
+    for symbol in synapse.variables:
+        if symbol not in events:
+            yield f"no spike changes {symbol!r}"
+    if synapse.psp is not None:
+        yield from expression_faults(synapse.psp, known)
+    elif not any(text.startswith(f"{_TARGET} ") for text in synapse.pre_spike):
+        yield f"neither a psp nor {_TARGET!r} in pre_spike"
+
+
+def _symbol_faults(symbols: tuple[str, ...], equations: tuple[Equation, ...]) -> Iterator[str]:
+    for symbol in symbols:
+        if not is_symbol(symbol):
+            yield f"{symbol!r} is not a generated name"
+    known = set(symbols)
+    if len(known) < len(symbols) or known & {
+        f"d{item.symbol}" for item in equations if item.is_ode
+    }:
         yield "two quantities of one name"
-    for item in neuron.equations:
+
+
+def _equation_faults(equations: tuple[Equation, ...], known: set[str]) -> Iterator[str]:
+    for item in equations:
         if item.method not in METHODS:
             yield f"unknown method {item.method!r}"
         left = f"d{item.symbol}/dt" if item.is_ode else item.symbol
         start = f"{left} = "
         if item.text.startswith(start):
-            yield from _text_faults(item.text.removeprefix(start), known)
+            yield from expression_faults(item.text.removeprefix(start), known)
         else:
             yield f"{item.text!r} does not start with {start!r}"
-    if neuron.spike is not None:
-        yield from _text_faults(neuron.spike, known)
-    elif neuron.reset:
-        yield "a reset without a spike condition"
-    for text in neuron.reset:
-        assignment = _ASSIGNMENT.fullmatch(text)
-        if assignment is not None and assignment["symbol"] in neuron.variables:
-            yield from _text_faults(assignment["value"], known)
-        else:
-            yield f"{text!r} does not assign to a variable"
-
-
-def _text_faults(text: str, symbols: set[str]) -> Iterator[str]:
-    known = symbols | _FUNCTIONS | _DISTRIBUTIONS | _KEYWORDS
-    position = 0
-    while position < len(text):
-        token = _TOKEN.match(text, position)
-        if token is None:
-            yield f"{text[position : position + 10]!r} in {text!r}"
-            return
-        if token["word"] is not None and token["word"] not in known:
-            yield f"unknown name {token['word']!r} in {text!r}"
-        position = token.end()
-    if not text.strip():
-        yield "empty text"
-    if _INTEGER_DIVISION.search(text):
-        yield f"division of integers, which C++ truncates, in {text!r}"
 
 
 def _is_count(value: object) -> bool:

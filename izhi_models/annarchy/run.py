@@ -6,7 +6,6 @@ paths and SI values again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,16 +14,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from izhi_models.annarchy.build import Built, build
+from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Library
-from izhi_models.annarchy.lower import Group, Lowering, Symbol
-from izhi_models.errors import Diagnostic, InputError, RunError, suggest
+from izhi_models.annarchy.lower import Group, Lowering
+from izhi_models.errors import Diagnostic, InputError, InternalError, RunError, suggest
 from izhi_models.ir.evaluate import initial_values
+from izhi_models.memory import shortage
 from izhi_models.results import Results, SpikeTrains, Trace
 from izhi_models.units import TIME, from_simulation, to_simulation
 
-# What is recorded between two looks at the clock and at the states.
+# Between two looks at the clock and at the states: what is recorded at most, and what is
+# computed at least, in steps of one cell, so that looking takes a small part of the time.
 _CHUNK_VALUES = 2_000_000
+_CHUNK_CELL_STEPS = 1_000_000
 _CHUNKS = 50
+_PARTS = 32
+# For each cell and name: a value in the compiled code, and two while they are set up.
+_BYTES_PER_VALUE = 24
+_MAX_STEPS = 2.0**62  # they are counted in 64 bits
 
 
 @dataclass(frozen=True)
@@ -76,11 +83,16 @@ class Simulator:
         self.recordings = tuple(recordings)
         self.dt_s = dt_s
         self.seed = seed
+        _check_cells(lowering)
         self.built: Built = build(lowering.program, progress=progress)
         self._groups = list(lowering.groups)
         self._library = Library(self.built)
         self._library.create()
         self._library.initialize(to_simulation(dt_s, TIME), seed % 2**32)
+        for number, link in enumerate(lowering.links):
+            weights = link.weights if link.weights.size > 1 else float(link.weights[0])
+            delays = link.delays_in_steps(dt_s)
+            self._library.connect(number, link.pre, link.post, weights, delays)
         self._start: list[dict[str, NDArray[np.float64]]] = []
         self._traces = self._plan()
         self._fresh = False
@@ -90,7 +102,9 @@ class Simulator:
         self._library.close()
 
     def set(self, population: str, name: str, value: ArrayLike) -> None:
-        """Change a parameter; it holds from the next `reset` or `simulate` on.
+        """Change a parameter from now on.
+
+        Initial values that depend on it follow with the next `reset`.
 
         Parameters
         ----------
@@ -103,7 +117,7 @@ class Simulator:
         Raises
         ------
         InputError
-            If the population has no such parameter, or the number of values is wrong.
+            If the population has no such parameter, or values or their number are wrong.
         """
         number = self.lowering.group_of(population)
         group = self._groups[number]
@@ -118,6 +132,8 @@ class Simulator:
         array = np.asarray(value, dtype=np.float64)
         if array.ndim and array.shape != (member.size,):
             raise InputError(f"'{population}' has {member.size} cells, not {array.size}")
+        if not np.isfinite(array).all():
+            raise InputError(f"a value for '{name}' of '{population}' is not finite")
         if array.ndim and not isinstance(member.values[name], np.ndarray):
             symbol = group.symbols.get(name)
             if symbol is not None and symbol.is_global:
@@ -131,7 +147,10 @@ class Simulator:
         populations = list(group.populations)
         populations[index] = replace(member, values=values)
         self._groups[number] = replace(group, populations=tuple(populations))
-        self._fresh = False
+        if self._library.step == 0:
+            self._fresh = False  # initial values may depend on it
+        elif name in group.symbols:
+            self._set(number, group.symbols[name], self._groups[number].value(name))
 
     def parameter(self, population: str, name: str) -> NDArray[np.float64]:
         """Return a parameter of all cells of a population, SI, as a copy."""
@@ -152,7 +171,7 @@ class Simulator:
         if seed is not None:
             self.seed = seed
         self._library.reset(self.seed % 2**32)
-        self._initialize()
+        self._fresh = False
 
     def simulate(
         self, duration_s: float, progress: Callable[[float], None] | None = None
@@ -173,28 +192,34 @@ class Simulator:
 
         Raises
         ------
+        InputError
+            If that is less than a step.
         RunError
-            If a variable is not finite any more, or memory does not suffice.
+            If a state is not finite any more, or memory does not suffice.
         """
+        n_steps = self._n_steps(duration_s)
+        self._check_recording(n_steps)
         if not self._fresh:
             self.reset()
-        n_steps = round(duration_s / self.dt_s)
-        self._check_memory(n_steps)
+            self._initialize()
         first = self._library.step
         rows = [[row] for row in self._first_rows()]
         spikes: list[list[tuple[NDArray[np.int64], NDArray[np.int32]]]] = [[] for _ in self._groups]
         done = 0
         chunk = self._chunk(n_steps)
+        before = self._states()
         while done < n_steps:
             steps = min(chunk, n_steps - done)
-            before = self._states()
             self._library.run(steps)
             recorded = self._library.drain()
             for parts, trace in zip(rows, recorded.traces, strict=True):
                 parts.append(trace.values)
             for found in recorded.spikes:
                 spikes[found.neuron].append((found.steps, found.ranks))
-            self._check_finite(before, steps)
+            after = self._states()
+            if not _all_finite(after):
+                self._locate(before, steps)
+            before = after
             done += steps
             if progress is not None:
                 progress(done * self.dt_s)
@@ -229,7 +254,9 @@ class Simulator:
         self._start = []
         for number, group in enumerate(self._groups):
             values = {name: group.value(name) for name in group.populations[0].values}
-            start = initial_values(group.dynamics, values, group.size, self.seed + number)
+            seed = self.seed % 2**63 + number
+            start = initial_values(group.dynamics, values, group.size, seed)
+            self._check_start(group, start)
             self._start.append(start)
             for name, symbol in group.symbols.items():
                 if name in values:
@@ -255,80 +282,92 @@ class Simulator:
 
     # Running
 
+    def _n_steps(self, duration_s: float) -> int:
+        ratio = duration_s / self.dt_s
+        if ratio > _MAX_STEPS:
+            raise InputError(f"{ratio:.3g} steps are more than can be counted")
+        n_steps = round(ratio)
+        if n_steps < 1:
+            raise InputError(
+                f"a duration of {duration_s * 1e3:g} ms is shorter than "
+                f"a step of {self.dt_s * 1e3:g} ms"
+            )
+        return n_steps
+
     def _chunk(self, n_steps: int) -> int:
         width = sum(ranks.size for _, _, ranks in self._traces) or 1
-        return max(1, min(_CHUNK_VALUES // width, -(-n_steps // _CHUNKS)))
+        cells = sum(group.size for group in self._groups)
+        steps = max(-(-n_steps // _CHUNKS), _CHUNK_CELL_STEPS // cells)
+        return max(1, min(_CHUNK_VALUES // width, steps))
 
-    def _check_memory(self, n_steps: int) -> None:
+    def _check_recording(self, n_steps: int) -> None:
         width = sum(ranks.size for _, _, ranks in self._traces)
-        needed = 3 * 8 * width * n_steps
-        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if needed > available:
+        # Twice while parts are joined, and once by recording.
+        lacking = shortage(3.0 * 8 * width * n_steps)
+        if lacking is not None:
             raise RunError(
                 Diagnostic(
-                    f"recording {width} quantities over {n_steps} steps needs "
-                    f"{needed / 2**30:.0f} GiB of memory, and the machine has "
-                    f"{available / 2**30:.0f} GiB",
+                    f"recording {width:.3g} values in each of {n_steps:.3g} steps {lacking}",
                     notes=("record fewer quantities, or for a shorter time",),
                 )
             )
 
     def _states(self) -> list[dict[str, NDArray[Any]]]:
+        """Return all states that move, by symbol; everything else follows from them."""
         return [
             {
                 symbol.symbol: self._library.get(number, symbol.symbol)
-                for symbol in group.symbols.values()
-                if not symbol.is_parameter
+                for _, symbol in _moving(group)
             }
             for number, group in enumerate(self._groups)
         ]
 
-    def _check_finite(self, before: list[dict[str, NDArray[Any]]], steps: int) -> None:
-        for number, values in enumerate(self._states()):
-            if all(np.isfinite(array).all() for array in values.values()):
-                continue
-            self._locate(before, number, steps)
+    def _check_start(self, group: Group, start: Mapping[str, NDArray[np.float64]]) -> None:
+        for name, _ in _moving(group):
+            bad = np.flatnonzero(~np.isfinite(start[name]))
+            if bad.size:
+                raise RunError(self._not_finite(group, name, int(bad[0])))
 
-    def _locate(self, before: list[dict[str, NDArray[Any]]], number: int, steps: int) -> None:
-        """Repeat the last steps one by one up to the first value that is not finite."""
-        end = self._library.step
-        for index, values in enumerate(before):
-            for variable, array in values.items():
-                self._library.set(index, variable, array)
-        self._library.rewind(end - steps)
-        group = self._groups[number]
-        variables = [(n, s) for n, s in group.symbols.items() if not s.is_parameter]
-        for _ in range(steps):
-            self._library.run(1)
-            for name, symbol in variables:
+    def _locate(self, before: list[dict[str, NDArray[Any]]], steps: int) -> None:
+        """Repeat the last steps, in ever smaller parts, up to the first that breaks a state."""
+        self._fresh = False
+        if steps == 1:
+            raise RunError(self._first_not_finite())
+        start = self._library.step - steps
+        self._restore(before, start)
+        part = -(-steps // _PARTS)
+        for done in range(0, steps, part):
+            before = self._states()
+            self._library.run(min(part, steps - done))
+            if not _all_finite(self._states()):
+                self._locate(before, min(part, steps - done))
+
+    def _restore(self, states: list[dict[str, NDArray[Any]]], step: int) -> None:
+        for number, values in enumerate(states):
+            for symbol, array in values.items():
+                self._library.set(number, symbol, array)
+        self._library.rewind(step)
+
+    def _first_not_finite(self) -> Diagnostic:
+        for number, group in enumerate(self._groups):
+            for name, symbol in _moving(group):
                 bad = np.flatnonzero(~np.isfinite(self._library.get(number, symbol.symbol)))
                 if bad.size:
-                    raise RunError(self._blown_up(group, name, int(bad[0]), symbol, before[number]))
-        raise RunError(
-            f"a variable of '{group.populations[0].id}' is not finite between "
-            f"t = {(end - steps) * self.dt_s * 1e3:g} ms and {end * self.dt_s * 1e3:g} ms"
-        )
+                    return self._not_finite(group, name, int(bad[0]))
+        raise InternalError("all states are finite")
 
-    def _blown_up(
-        self,
-        group: Group,
-        name: str,
-        cell: int,
-        symbol: Symbol,
-        before: Mapping[str, NDArray[Any]],
-    ) -> Diagnostic:
-        first = 0
+    def _not_finite(self, group: Group, name: str, cell: int) -> Diagnostic:
         for item in group.populations:
-            if cell < first + item.size:
+            if cell < item.size:
                 break
-            first += item.size
-        time_ms = self._library.step * self.dt_s * 1e3
+            cell -= item.size
+        step = self._library.step
+        notes = [f"its equations: izhi show, component '{item.component}'"]
+        if step > 0:
+            notes.insert(0, f"try a smaller step than {self.dt_s * 1e3:g} ms, or another method")
         return Diagnostic(
-            f"'{name}' of {item.id}[{cell - first}] is not finite at t = {time_ms:g} ms",
-            notes=(
-                f"try a smaller step than {self.dt_s * 1e3:g} ms, or another method",
-                f"its equations: izhi show, component '{item.component}'",
-            ),
+            f"'{name}' of {item.id}[{cell}] is not finite at t = {step * self.dt_s * 1e3:g} ms",
+            notes=tuple(notes),
         )
 
     # Decoding
@@ -352,7 +391,8 @@ class Simulator:
         rows: list[list[NDArray[Any]]],
         spikes: list[list[tuple[NDArray[np.int64], NDArray[np.int32]]]],
     ) -> Results:
-        times = step_times(np.arange(first, first + n_steps + 1), self.dt_s)
+        n_rows = n_steps + 1 if self.recordings else 0
+        times = step_times(np.arange(first, first + n_rows), self.dt_s)
         values: dict[tuple[int, str], tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
         for (number, variable, ranks), parts in zip(self._traces, rows, strict=True):
             dimension = self._groups[number].symbols[variable].dimension
@@ -365,7 +405,7 @@ class Simulator:
             dt_s=self.dt_s,
             spikes=self._spike_trains(spikes, duration),
             traces=traces,
-            start_s=float(times[0]),
+            start_s=float(step_times(np.array(first), self.dt_s)),
             components={
                 item.id: item.component for group in self._groups for item in group.populations
             },
@@ -401,16 +441,39 @@ class Simulator:
         for number, group in enumerate(self._groups):
             if self.lowering.program.neurons[number].spike is None:
                 continue
-            parts = spikes[number]
-            steps = np.concatenate([part[0] for part in parts]) if parts else np.empty(0, np.int64)
-            ranks = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int32)
-            for item in group.populations:
-                first = group.first(item.id)
-                own = (ranks >= first) & (ranks < first + item.size)
+            steps = np.concatenate([part[0] for part in spikes[number]])
+            ranks = np.concatenate([part[1] for part in spikes[number]])
+            firsts = np.array([group.first(item.id) for item in group.populations])
+            owners = np.searchsorted(firsts, ranks, side="right") - 1
+            order = np.argsort(owners, kind="stable")
+            bounds = np.searchsorted(owners[order], np.arange(firsts.size + 1))
+            for index, item in enumerate(group.populations):
+                own = order[bounds[index] : bounds[index + 1]]
                 # The spike belongs to the state at the end of the step.
                 times = step_times(steps[own] + 1, self.dt_s)
-                trains[item.id] = SpikeTrains(times, ranks[own] - first, item.size, duration_s)
-        return trains
+                cells = ranks[own] - firsts[index]
+                trains[item.id] = SpikeTrains(times, cells, item.size, duration_s)
+        return {name: trains[name] for name in self.lowering.order if name in trains}
+
+
+def _check_cells(lowering: Lowering) -> None:
+    """Refuse a network that does not fit into memory, before it is compiled."""
+    n_values = sum(group.size * len(group.dynamics.dimensions()) for group in lowering.groups)
+    lacking = shortage(float(n_values) * _BYTES_PER_VALUE)
+    if lacking is not None:
+        n_cells = sum(group.size for group in lowering.groups)
+        raise RunError(Diagnostic(f"a network of {n_cells:.3g} cells {lacking}"))
+
+
+def _moving(group: Group) -> list[tuple[str, Symbol]]:
+    """Return the states that move, with their symbols."""
+    states = (item.name for item in group.dynamics.states)
+    symbols = ((name, group.symbols.get(name)) for name in states)
+    return [(name, item) for name, item in symbols if item is not None and not item.is_parameter]
+
+
+def _all_finite(states: list[dict[str, NDArray[Any]]]) -> bool:
+    return all(np.isfinite(array).all() for values in states for array in values.values())
 
 
 def step_times(steps: NDArray[np.int64], dt_s: float) -> NDArray[np.float64]:

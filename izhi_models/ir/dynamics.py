@@ -2,7 +2,7 @@
 
 All values are SI. Names are those of the specification; names of a child component carry the
 child's place as a path, ``synapses[0]/i``. Two names are reserved: ``t``, the simulated time, and
-``dt``, the step.
+``@dt``, the step, which expressions of a file cannot read, so that ``dt`` is a name like others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from izhi_models.expr import Expr
 from izhi_models.units import TIME, Dimension
 
 TIME_NAME = "t"
-STEP_NAME = "dt"
+STEP_NAME = "@dt"
 RESERVED = {TIME_NAME: TIME, STEP_NAME: TIME}
 
 

@@ -127,13 +127,40 @@ class Model:
             )
         declaration = component.type.references.get(name) or component.type.links[name]
         local = declaration.element.get("local") == "true" or declaration.kind == "Link"
+        return self.named(component, name, self._ids_of(declaration), local=local)
+
+    def named(
+        self,
+        component: Component,
+        attribute: str,
+        known: Iterable[str] = (),
+        *,
+        local: bool = False,
+    ) -> Component:
+        """Return the component whose id an attribute holds.
+
+        Parameters
+        ----------
+        component : Component
+        attribute : str
+        known : iterable of str
+            Ids to offer if there is none.
+        local : bool
+            Search what encloses the component before the top level.
+
+        Raises
+        ------
+        InputError
+            If nothing has that id.
+        """
+        wanted = component.texts[attribute]
         found = self.find(wanted, component, local=local)
         if found is None:
             raise InputError(
                 Diagnostic(
                     f"no component has the id '{wanted}'",
-                    component.element.attribute_span(name),
-                    suggest(wanted, self._ids_of(declaration)),
+                    component.element.attribute_span(attribute),
+                    suggest(wanted, known or self.components),
                 )
             )
         return found
@@ -300,6 +327,7 @@ def _bind_attributes(model: Model, component: Component) -> None:
     quantities = {**resolved.parameters, **resolved.index_parameters, **resolved.properties}
     words = {**resolved.texts, **resolved.paths, **resolved.links, **resolved.references}
     words.update(resolved.path_parameters)
+    words.update(resolved.child)
     for name, text in element.attributes.items():
         if name in quantities:
             _bind_quantity(model, component, quantities[name], text, element)

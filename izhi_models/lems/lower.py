@@ -26,6 +26,7 @@ from izhi_models.expr import (
 from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dimensions import dimension_of
 from izhi_models.ir.dynamics import (
+    RESERVED,
     Assignment,
     Attachment,
     Constant,
@@ -117,6 +118,10 @@ def contained(model: Model, component: Component) -> list[tuple[str, Component]]
         numbered = place in component.type.children
         for number, child in enumerate(children):
             parts.append((f"{place}[{number}]" if numbered else place, child))
+    for place in component.type.child:
+        # A child may be referred to instead: <cell morphology="id">. Source: NeuroML 2 schema.
+        if place in component.texts and place not in component.children:
+            parts.append((place, model.named(component, place)))
     structure = component.type.structure
     for instance in structure.find("ChildInstance") if structure else ():
         name = instance.get("component") or ""
@@ -379,6 +384,7 @@ class _OwnDynamics:
         return expression
 
     def _check_names(self, dynamics: Dynamics) -> None:
+        self._check_reserved()
         known = dynamics.dimensions()
         for element, attribute, expression in self.read:
             for node in walk(expression):
@@ -396,6 +402,20 @@ class _OwnDynamics:
                             suggest(node.id, known),
                         )
                     )
+
+    def _check_reserved(self) -> None:
+        """Refuse names that stand for the time and the step.
+
+        A derived variable may be called t, as the time course of a gate is: it gets the place of
+        its part as a path.
+        """
+        owned = ("parameters", "properties", "derived_parameters", "index_parameters", "constants")
+        declared = [item.element for name in owned for item in getattr(self.type, name).values()]
+        declared += [item for block in self.type.dynamics for item in block.find("StateVariable")]
+        for element in declared:
+            name = element.get("name")
+            if name in RESERVED:
+                self.faults.append(reserved(element))
 
     # Paths
 
@@ -422,6 +442,15 @@ class _OwnDynamics:
 
     def _places(self) -> list[str]:
         return [place for place, _ in contained(self.model, self.component)]
+
+
+def reserved(element: Element) -> Diagnostic:
+    """Return the fault of a declaration whose name stands for something else."""
+    return Diagnostic(
+        f"'{element.get('name')}' has a meaning of its own, and cannot name a {element.tag}",
+        element.attribute_span("name"),
+        ("t is the simulated time: choose another name",),
+    )
 
 
 def _reduced(variables: list[str], reduce: str | None) -> Expr:

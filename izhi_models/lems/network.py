@@ -1,4 +1,4 @@
-"""Lower a network to arrays: populations, and inputs attached to their cells.
+"""Lower a network to arrays: populations, and what is attached to their cells.
 
 Source: NeuroML 2, network, population, populationList, explicitInput, inputList.
 """
@@ -9,14 +9,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors
+from izhi_models.errors import (
+    Diagnostic,
+    InputError,
+    Span,
+    UnsupportedError,
+    raise_if_errors,
+    suggest,
+)
+from izhi_models.expr import names
+from izhi_models.ir.dynamics import RESERVED, TIME_NAME, Dynamics, OnCondition, OnEvent, Variable
 from izhi_models.ir.passes import order_derived
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.lower import lower_component, lower_part
+from izhi_models.lems.connections import EVENT_PLACES, lower_projections
+from izhi_models.lems.lower import lower_component, lower_part, reserved
 from izhi_models.lems.targets import attachment_of, check_gathered, find_cell
-from izhi_models.network import Input, Network, Population, Values, attach
+from izhi_models.memory import shortage
+from izhi_models.network import Input, Network, Population, Projection, Values, attach
+from izhi_models.units import Dimension
 
-_SUPPORTED = {"populations", "explicitInputs", "inputs", "regions"}
+_TEMPERATURE = Dimension(k=1)
+_BYTES_PER_NAME = 24  # a value for each cell, and two while they are set up
+_SUPPORTED = {"populations", "explicitInputs", "inputs", "regions", *EVENT_PLACES}
 
 
 def lower_network(model: Model, network: Component) -> Network:
@@ -31,15 +45,14 @@ def lower_network(model: Model, network: Component) -> Network:
     faults: list[Diagnostic] = []
     for place, child in network.all_children():
         if place not in _SUPPORTED:
-            raise UnsupportedError(
-                Diagnostic(f"<{child.element.tag}> cannot be run: no connections yet", child.span)
-            )
+            raise UnsupportedError(Diagnostic(f"<{child.element.tag}> cannot be run", child.span))
     populations: dict[str, Population] = {}
     for component in network.children.get("populations", ()):
         try:
             populations[component.id] = _lower_population(model, component)
         except InputError as error:
             faults.extend(error.diagnostics)
+    raise_if_errors(faults)  # what follows would only repeat them
     inputs: list[Input] = []
     for place, lower in (("explicitInputs", _lower_explicit), ("inputs", _lower_list)):
         for component in network.children.get(place, ()):
@@ -47,22 +60,81 @@ def lower_network(model: Model, network: Component) -> Network:
                 inputs.extend(lower(model, component, populations))
             except InputError as error:
                 faults.extend(error.diagnostics)
+    try:
+        projections = lower_projections(model, network, populations)
+    except InputError as error:
+        faults.extend(error.diagnostics)
     raise_if_errors(faults)
     shared = {
         item.name: (item.dimension, network.values[item.name])
         for item in network.type.parameters.values()
         if item.name in network.values and item.dimension is not None
     }
-    finished = {
-        name: _finish(attach(item, [entry for entry in inputs if entry.population == name]), model)
-        for name, item in populations.items()
-    }
-    return Network(network.id, finished, shared)
+    finished: dict[str, Population] = {}
+    connected: list[Projection] = []
+    for name, item in populations.items():
+        whole, ending = attach(
+            item,
+            [entry for entry in inputs if entry.population == name],
+            [entry for entry in projections if entry.post == name],
+        )
+        dynamics = order_derived(_without_unread(whole.dynamics))
+        for requirement in dynamics.requirements:
+            if requirement.name not in shared:
+                faults.append(_unmet(requirement, item, network))
+        _refuse_ports(dynamics, item, network)
+        finished[name] = replace(whole, dynamics=dynamics)
+        connected.extend(ending)
+    raise_if_errors(faults)
+    return Network(network.id, finished, tuple(connected), shared)
 
 
-def _finish(population: Population, model: Model) -> Population:
-    dynamics = order_derived(population.dynamics)
-    return replace(population, dynamics=dynamics)
+def sent_ports(dynamics: Dynamics) -> set[str]:
+    """Return the ports of a cell, not of its parts, on which it sends events.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        Without regimes.
+    """
+    blocks: tuple[OnCondition | OnEvent, ...] = (*dynamics.conditions, *dynamics.on_events)
+    return {port for block in blocks for port in block.events if "/" not in port}
+
+
+def _refuse_ports(dynamics: Dynamics, population: Population, network: Component) -> None:
+    ports = sent_ports(dynamics)
+    if len(ports) > 1:
+        raise UnsupportedError(
+            Diagnostic(
+                f"'{population.component}' sends events on several ports "
+                f"({', '.join(sorted(ports))}), and only cells with one can be run",
+                _component_span(population, network),
+            )
+        )
+
+
+def _component_span(population: Population, network: Component) -> Span:
+    declared = network.children["populations"]
+    element = next(item.element for item in declared if item.id == population.id)
+    return element.attribute_span("component")
+
+
+def _without_unread(dynamics: Dynamics) -> Dynamics:
+    """Drop requirements that nothing reads; the time itself need not be required."""
+    read = {name for expression in dynamics.expressions() for name in names(expression)}
+    kept = (item for item in dynamics.requirements if item.name in read - {TIME_NAME})
+    return replace(dynamics, requirements=tuple(kept))
+
+
+def _unmet(requirement: Variable, population: Population, network: Component) -> Diagnostic:
+    hint = "the cell, or what is attached to it, reads it"
+    if requirement.dimension == _TEMPERATURE:
+        hint += ': write <network type="networkWithTemperature" temperature="32 degC" ...>'
+    return Diagnostic(
+        f"nothing provides the '{requirement.name}' that '{population.component}' requires",
+        _component_span(population, network),
+        (hint,),
+    )
 
 
 def _lower_population(model: Model, component: Component) -> Population:
@@ -75,12 +147,21 @@ def _lower_population(model: Model, component: Component) -> Population:
             )
         )
     _refuse_compartments(cell)
+    _check_time(cell)
     instances = component.children.get("instances", [])
     _check_numbers(instances)
     size = len(instances) if instances else _size(component)
     lowered = lower_component(model, cell)
+    _check_memory(component, size, lowered.dynamics)
     values: Values = dict(lowered.values)
     return Population(component.id, cell.id, lowered.dynamics, values, size, _positions(instances))
+
+
+def _check_time(cell: Component) -> None:
+    for block in cell.type.dynamics:
+        for element in block.children:
+            if element.tag.endswith("DerivedVariable") and element.get("name") in RESERVED:
+                raise InputError(reserved(element))
 
 
 def _refuse_compartments(cell: Component) -> None:
@@ -100,7 +181,7 @@ def _refuse_compartments(cell: Component) -> None:
 
 def _check_numbers(instances: list[Component]) -> None:
     for number, instance in enumerate(instances):
-        if instance.id != str(number):
+        if instance.id not in ("", str(number)):
             raise InputError(
                 Diagnostic(
                     f"instance '{instance.id}' stands at place {number}",
@@ -129,6 +210,17 @@ def _size(component: Component) -> int:
     return size
 
 
+def _check_memory(component: Component, size: int, dynamics: Dynamics) -> None:
+    lacking = shortage(float(size) * _BYTES_PER_NAME * len(dynamics.dimensions()))
+    if lacking is not None:
+        raise InputError(
+            Diagnostic(
+                f"population '{component.id}' of {size:.3g} cells {lacking}",
+                component.element.attribute_span("size"),
+            )
+        )
+
+
 def _positions(instances: list[Component]) -> np.ndarray | None:
     rows = []
     for instance in instances:
@@ -154,9 +246,21 @@ def _lower_list(
     model: Model, component: Component, populations: dict[str, Population]
 ) -> list[Input]:
     source = model.reference(component, "component")
+    owner = component.texts.get("population")
+    if owner is not None and owner not in populations:
+        span = component.element.attribute_span("population")
+        hint = suggest(owner, populations)
+        raise InputError(Diagnostic(f"no population has the id '{owner}'", span, hint))
     groups: dict[tuple[str, str], tuple[list[int], list[float], Component]] = {}
     for _, entry in component.all_children():
         population, cell = find_cell(entry, "target", populations)
+        if owner not in (None, population.id):
+            raise InputError(
+                Diagnostic(
+                    f"'{population.id}' is not '{owner}', the population of this list",
+                    entry.element.attribute_span("target"),
+                )
+            )
         key = (population.id, entry.texts.get("destination", ""))
         cells, weights, _ = groups.setdefault(key, ([], [], entry))
         cells.append(cell)

@@ -19,9 +19,10 @@ from izhi_models.errors import (
 )
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import contained, variable_of
-from izhi_models.lems.network import lower_network
+from izhi_models.lems.network import lower_network, sent_ports
 from izhi_models.network import Network, Population
 from izhi_models.simulation import (
+    EVENT_FORMATS,
     Display,
     EventOutputFile,
     Line,
@@ -290,7 +291,7 @@ def _event_output(component: Component) -> EventOutputFile:
         id=component.id,
         file_name=_file_name(component),
         path=component.texts.get("path", ""),
-        format=component.texts.get("format", "ID_TIME"),
+        format=_event_format(component),
         selections=tuple(
             (item.id, item.texts.get("select", ""), item.texts.get("eventPort", ""))
             for item in component.children.get("eventSelection", ())
@@ -299,7 +300,23 @@ def _event_output(component: Component) -> EventOutputFile:
     )
 
 
+def _event_format(component: Component) -> str:
+    form = component.texts.get("format", EVENT_FORMATS[0])
+    if form not in EVENT_FORMATS:
+        raise InputError(
+            Diagnostic(
+                f"unknown format '{form}'",
+                component.element.attribute_span("format"),
+                (f"write {' or '.join(EVENT_FORMATS)}",),
+            )
+        )
+    return form
+
+
 # Paths
+
+# A member of a list of attachments: pulse0, pulse0[1], synapses:ampa:0.
+_MEMBER = re.compile(r"(?:[^:\[\]]+:)?(?P<id>[^:\[\]]+)(?:\[(?P<number>\d+)\]|:\d+)?")
 
 
 @dataclass
@@ -319,6 +336,8 @@ class _Paths:
                 self._guarded(self._quantity, component, "quantity")
             elif "select" in component.texts:
                 self._guarded(self._source, component, "select")
+                if "eventPort" in component.texts:
+                    self._check_port(component)
         raise_if_errors(self.faults)
 
     def _guarded(self, resolve: Callable[[str], None], component: Component, name: str) -> None:
@@ -329,9 +348,20 @@ class _Paths:
             span = component.element.attribute_span(name)
             self.faults.append(Diagnostic(first.message, span, first.notes))
 
+    def _check_port(self, selection: Component) -> None:
+        source = self.sources.get(selection.texts["select"])
+        if source is None:  # a fault already
+            return
+        dynamics = self.lowered.populations[source[0]].dynamics
+        sent = sent_ports(dynamics)
+        port = selection.texts["eventPort"]
+        if port not in sent:
+            span = selection.element.attribute_span("eventPort")
+            message = f"'{dynamics.name}' sends no events on a port '{port}'"
+            self.faults.append(Diagnostic(message, span, suggest(port, sent)))
+
     def _source(self, path: str) -> None:
-        steps = _steps(path)
-        population, index, rest = self._cell(path, steps)
+        population, index, rest = self._cell(path)
         if rest:
             raise InputError(Diagnostic(f"'{path}' is no path of a cell"))
         if not population.dynamics.out_ports:
@@ -347,7 +377,7 @@ class _Paths:
 
     def quantity(self, path: str) -> Quantity:
         """Resolve the path of one quantity of one cell."""
-        population, index, rest = self._cell(path, _steps(path))
+        population, index, rest = self._cell(path)
         if not rest:
             raise InputError(
                 Diagnostic(f"'{path}' names a cell, not a quantity", notes=(f"write {path}/v",))
@@ -356,11 +386,11 @@ class _Paths:
         variable = self._variable(cell, population, index, rest)
         return Quantity(path, population.id, index, "/".join(rest), variable)
 
-    def _cell(self, path: str, steps: list[str]) -> tuple[Population, int, list[str]]:
+    def _cell(self, path: str) -> tuple[Population, int, list[str]]:
         """Split a path into population, index and the steps inside the cell."""
-        head = steps[0] if steps else ""
-        match = re.fullmatch(r"(.+?)\[(\d+)\]", head)
-        name = match[1] if match else head
+        steps = path.split("/")
+        match = re.fullmatch(r"(.+?)\[(\d+)\]", steps[0])
+        name = match[1] if match else steps[0]
         population = self.lowered.populations.get(name)
         if population is None:
             raise InputError(
@@ -371,10 +401,14 @@ class _Paths:
             )
         if match:
             index, rest = int(match[2]), steps[1:]
-        elif len(steps) > 1 and steps[1].isdigit():
-            index, rest = int(steps[1]), steps[2:]
+        elif len(steps) > 1 and steps[1].isdecimal():
             # populationList: the step after the number names the component of the instance.
-            rest = rest[1:] if rest and rest[0] == population.component else rest
+            index, rest = int(steps[1]), steps[3:]
+            if steps[2:3] != [population.component]:
+                hint = f"write {name}/{index}/{population.component}/..."
+                raise InputError(
+                    Diagnostic(f"'{path}' does not name the component of the cell", notes=(hint,))
+                )
         else:
             raise InputError(Diagnostic(f"'{path}' names no cell", notes=(f"write {name}[0]/...",)))
         if index >= population.size:
@@ -389,15 +423,42 @@ class _Paths:
     def _variable(
         self, cell: Component, population: Population, index: int, steps: list[str]
     ) -> str:
-        places = [item for item in population.attached if item.cell == index]
-        attached = next((item for item in places if item.id == _bare(steps[0])), None)
-        part, prefix, rest = cell, "", steps
-        if attached is not None and len(steps) > 1:
-            part, prefix, rest = self.model.components[attached.id], f"{attached.place}/", steps[1:]
-        elif steps[0] in cell.type.attachments and len(steps) > 2:
+        match = _MEMBER.fullmatch(steps[0])
+        name, number = (match["id"], int(match["number"] or 0)) if match else ("", 0)
+        attached = [item for item in population.attached if (item.id, item.cell) == (name, index)]
+        if number < len(attached) and len(steps) > 1:
+            found = f"{attached[number].place}/"
+            return found + self._below(self.model.components[name], steps[1:])
+        if name in population.synapses and len(steps) > 1:
+            return self._of_synapse(population, index, name, steps[1:])
+        if steps[0] in cell.type.attachments and len(steps) > 2:
             # The list may be named before its member: synapses/pulse0/i.
             return self._variable(cell, population, index, steps[1:])
-        return prefix + self._below(part, rest)
+        return self._below(cell, steps)
+
+    def _of_synapse(
+        self, population: Population, index: int, synapse: str, steps: list[str]
+    ) -> str:
+        """Resolve a path into a synapse, which all connections of a cell through it share."""
+        count = sum(
+            int((item.post_cells == index).sum())
+            for item in self.lowered.projections
+            if (item.post, item.synapse) == (population.id, synapse)
+        )
+        if count != 1:
+            raise InputError(
+                Diagnostic(
+                    f"{population.id}[{index}] has {count} connections through '{synapse}'",
+                    notes=("they share one synapse, so no single one can be recorded",),
+                )
+            )
+        component = self.model.components[synapse]
+        variable = f"{population.synapses[synapse]}/{self._below(component, steps)}"
+        if variable not in population.dynamics.dimensions():
+            raise InputError(
+                Diagnostic(f"'{'/'.join(steps)}' of '{synapse}' has no part in what it does")
+            )
+        return variable
 
     def _below(self, part: Component, steps: list[str]) -> str:
         prefix = ""
@@ -418,16 +479,7 @@ class _Paths:
             raise InputError(
                 Diagnostic(
                     f"'{part.type.name}' has no variable '{steps[-1]}'",
-                    notes=suggest(steps[-1], [*part.type.exposures, *part.values]),
+                    notes=suggest(steps[-1], {*part.type.exposures, *part.values} - {steps[-1]}),
                 )
             )
         return prefix + name
-
-
-def _steps(path: str) -> list[str]:
-    return [step for step in path.split("/") if step and step != ".."]
-
-
-def _bare(step: str) -> str:
-    """Drop the number from a step such as ``pulse0[0]``."""
-    return step.partition("[")[0]

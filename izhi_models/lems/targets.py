@@ -13,7 +13,8 @@ from izhi_models.network import Population
 
 # A cell in a path: pop[0], ../pop[0], pop/0/component.
 CELL = re.compile(
-    r"(?:\.\./)*(?P<population>[^\[\]/]+)(?:\[(?P<index>\d+)\]|/(?P<instance>\d+)(?:/[^/]+)?)"
+    r"(?:\.\./)*(?P<population>[^\[\]/]+)"
+    r"(?:\[(?P<index>\d+)\]|/(?P<instance>\d+)(?:/(?P<component>[^/]+))?)"
 )
 
 
@@ -59,6 +60,13 @@ def find_cell(
                 span,
             )
         )
+    if match["component"] not in (None, population.component):
+        raise InputError(
+            Diagnostic(
+                f"the cells of '{name}' are '{population.component}', not '{match['component']}'",
+                span,
+            )
+        )
     return population, index
 
 
@@ -76,7 +84,7 @@ def attachment_of(component: Component, population: Population) -> str:
     Raises
     ------
     InputError
-        If the cell has no list, or several and none of this name.
+        If the cell has no list, or none of this name.
     """
     names = [item.name for item in population.dynamics.attachments]
     wanted = component.texts.get("destination")
@@ -90,7 +98,7 @@ def attachment_of(component: Component, population: Population) -> str:
                 ("its ComponentType has no Attachments",),
             )
         )
-    if wanted and len(names) > 1:
+    if wanted:
         raise InputError(
             Diagnostic(
                 f"'{population.component}' has no attachments '{wanted}'",

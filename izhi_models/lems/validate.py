@@ -41,21 +41,37 @@ def validate(path: Path) -> list[Diagnostic]:
         documents = read_with_includes(path)
     except InputError as error:
         return _ordered(error.diagnostics)
-    own = [document for document in documents if not document.is_core]
-    written = [fault for document in own for fault in _check_written(document)]
     try:
         model = bind_model(path, documents)
     except InputError as error:
-        return _ordered(_merge([*error.diagnostics, *written]))
-    found = _merge([*model.faults, *_check_types(model), *check_model(model), *written])
+        return _ordered(_merge([*error.diagnostics, *_check_written(documents)]))
+    found = find_faults(model)
     if not any(item.severity == "error" for item in found):
-        found = _merge([*found, *_check_lowering(model)])
-    return _ordered(found)
+        found = _ordered(_merge([*found, *_check_lowering(model)]))
+    return found
 
 
-def _check_written(document: Document) -> Iterator[Diagnostic]:
-    yield from check_language(document.root)
-    yield from check_schema(document)
+def find_faults(model: Model) -> list[Diagnostic]:
+    """Check what was read, but not whether its network can be resolved.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    list of Diagnostic
+        Errors and warnings, by file and position.
+    """
+    written = _check_written(model.documents)
+    return _ordered(_merge([*model.faults, *_check_types(model), *check_model(model), *written]))
+
+
+def _check_written(documents: Iterable[Document]) -> Iterator[Diagnostic]:
+    for document in documents:
+        if not document.is_core:
+            yield from check_language(document.root)
+            yield from check_schema(document)
 
 
 def _check_types(model: Model) -> Iterator[Diagnostic]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from izhi_models.units import display_unit
 if TYPE_CHECKING:
     import neo
     import xarray as xr
+    from matplotlib.figure import Figure
 
 # population[index]/variable, population/index/component/variable, population/variable, variable.
 # Source: NeuroML 2, paths; the second form is that of a populationList.
@@ -225,6 +226,24 @@ class Results:
         from izhi_models.results.to_neo import to_block
 
         return to_block(self.spikes, self.traces, self.dt_s, self.provenance, self.start_s)
+
+    def plot(self, what: Literal["traces", "spikes"] | None = None) -> Figure:
+        """Draw what was recorded, in units for people.
+
+        Parameters
+        ----------
+        what : {'traces', 'spikes'}, optional
+            Curves over time, or a raster with rates; traces if there are any, when left out.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Not shown yet: a notebook shows it, `savefig` writes it.
+        """
+        from izhi_models import plots
+
+        what = what or ("traces" if self.traces else "spikes")
+        return plots.draw_traces(self) if what == "traces" else plots.draw_raster(self)
 
     def save(self, path: Path | str) -> None:
         """Write everything to an HDF5 file, whole or not at all.

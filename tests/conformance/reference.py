@@ -69,7 +69,7 @@ def spiking_cells(path: Path) -> list[str]:
     """Return the first cell of each population whose cells send events."""
     model = read_model(path)
     cells = []
-    for network in model.of_type("network"):
+    for network in (model.reference(item, "target") for item in model.of_type("Simulation")):
         for population in network.children.get("populations", []):
             cell = model.reference(population, "component")
             sends = any(

@@ -21,7 +21,7 @@ from hand_built import (
 from izhi_models.errors import InternalError
 from izhi_models.expr import ZERO, Binary, Name, Select, names
 from izhi_models.ir.compose import Attached, compose
-from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.dynamics import STEP_NAME, TIME_NAME, Dynamics
 from izhi_models.ir.evaluate import Interpreter
 from izhi_models.ir.passes import exact_times, order_derived, settle_assigned_states
 from izhi_models.ir.step import METHODS, make_step
@@ -153,7 +153,7 @@ def test_exponential_euler_stands_still_where_a_rate_vanishes() -> None:
 def test_euler_has_the_shape_that_back_ends_know() -> None:
     step = make_step(compose(passive(), []))
     (advance,) = step.advances
-    assert advance.value == Binary("+", Name("v"), Binary("*", Name("dt"), read("iMemb / C")))
+    assert advance.value == Binary("+", Name("v"), Binary("*", Name(STEP_NAME), read("iMemb / C")))
     assert [item.name for item in step.definitions] == ["iSyn", "iMemb"]
 
 
@@ -172,7 +172,7 @@ def test_definitions_come_before_what_reads_them(method: str) -> None:
     part = settle_assigned_states(pulse())
     cell = compose(passive(), [Attached("synapses", part, "synapses[0]")])
     step = make_step(order_derived(compose(cell, [Attached("", gate(), "m")])), method)
-    known = {"t", "dt"} | {
+    known = {TIME_NAME, STEP_NAME} | {
         item.name for group in (step.parameters, step.constants, step.states) for item in group
     }
     for item in step.definitions:

@@ -1,0 +1,171 @@
+"""Loading models and asking them for what a run needs; nothing is compiled."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+
+import numpy as np
+import pytest
+
+import izhi_models
+from izhi_models.errors import InputError, IzhiError, UnsupportedError
+from izhi_models.lems.read import core_archive
+from izhi_models.pipeline import show
+
+PULSE = '<pulseGeneratorDL id="pulse" delay="5ms" duration="9ms" amplitude="10"/>'
+CELL = '<izhikevichCell id="cell" v0="-70mV" thresh="30mV" a="0.02" b="0.2" c="-50" d="2"/>'
+POPULATION = '<population id="pop" component="cell" size="3"/>'
+DRIVEN = f'{POPULATION}<explicitInput target="pop[1]" input="pulse"/>'
+
+
+def recorded(model: izhi_models.Model, *extra: str) -> dict[str, tuple[int, ...]]:
+    return {f"{item.population}/{item.name}": item.cells for item in model.recordings(list(extra))}
+
+
+def test_load__name__finds_the_simulation_of_the_package():
+    model = izhi_models.load("izhikevich2003_RS")
+    assert model.path.name == "izhikevich2003_RS.xml"
+    assert model.network.n_neurons == 1
+
+
+def test_load__names_of_the_public_api__exist():
+    assert {"load", "Model", "Run", "Results"} <= set(izhi_models.__all__)
+    assert all(hasattr(izhi_models, name) for name in izhi_models.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        izhi_models.lode  # noqa: B018
+
+
+def test_load__neuroml_file__has_no_simulation(tmp_path):
+    path = tmp_path / "net.nml"
+    path.write_text(
+        '<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="doc">'
+        f'{CELL}<network id="net">{POPULATION}</network></neuroml>',
+        encoding="utf-8",
+    )
+    model = izhi_models.load(path)
+    assert recorded(model) == {"pop/v": (0, 1, 2)}
+    assert model.duration("0.5 s") == 0.5
+    with pytest.raises(InputError, match="declares no Simulation"):
+        model.duration(None)
+
+
+def test_recordings__of_a_simulation__are_what_it_names(write_model):
+    model = izhi_models.load(write_model())
+    assert recorded(model) == {"pop/v": (0,)}
+
+
+def test_recordings__extra_paths__are_added(write_model):
+    model = izhi_models.load(write_model(CELL + PULSE, DRIVEN))
+    found = recorded(model, "pop/U", "pop[2]/v", "pop[1]/pulse/I")
+    assert found == {"pop/v": (0, 2), "pop/U": (0, 1, 2), "pop/pulse/I": (1,)}
+
+
+def test_recordings__cell_without_v__has_its_first_variable(write_model):
+    own = (
+        '<ComponentType name="own" extends="baseCell"><Exposure name="x" dimension="none"/>'
+        '<Dynamics><DerivedVariable name="x" exposure="x" dimension="none" value="2 * 3"/>'
+        '</Dynamics></ComponentType><own id="cell"/>'
+    )
+    assert recorded(izhi_models.load(write_model(own, simulation=None))) == {"pop/x": (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("500 ms", 0.5), ("0.5s", 0.5), ("1 min", 60.0), (0.5, 0.5), ("0.025ms", 2.5e-5)],
+)
+def test_seconds__text_or_number__is_a_time(write_model, text, seconds):
+    assert izhi_models.load(write_model()).seconds(text, "duration") == seconds
+
+
+@pytest.mark.parametrize("value", [0, -1.0, np.nan, np.inf, "0 ms", "-1 ms", "5 mV", "5", "x", ""])
+def test_seconds__no_time_above_zero__is_refused(write_model, value):
+    with pytest.raises(InputError):
+        izhi_models.load(write_model()).seconds(value, "duration")
+
+
+def test_parameter__paths__lead_to_cells_and_inputs(write_model):
+    model = izhi_models.load(write_model(CELL + PULSE, DRIVEN))
+    population, cell, name, _ = model.parameter("pop/a")
+    assert (population, cell, name) == ("pop", None, "a")
+    assert model.parameter("pop[2]/v0")[1] == 2
+    at_one = model.parameter("pop[1]/pulse/amplitude")
+    assert at_one[:2] == ("pop", 1)
+    # All cells that have the input, though the first has none.
+    assert model.parameter("pop/pulse/amplitude")[2] == at_one[2]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("pop", "is no path of a parameter"),
+        ("pap/a", "did you mean 'pop'"),
+        ("pop/aa", "did you mean 'a'"),
+        ("pop/v", "has no parameter 'v'"),
+        ("pop[3]/a", "there is no cell 3"),
+        ("pop[0]/pulse/amplitude", "has no parameter 'pulse/amplitude'"),
+        ("", "is no path of a parameter"),
+        ("pop[x]/a", "is no path of a parameter"),
+    ],
+)
+def test_parameter__path_that_leads_nowhere__is_refused(write_model, path, message):
+    model = izhi_models.load(write_model(CELL + PULSE, DRIVEN))
+    with pytest.raises(InputError, match=re.escape(message)):
+        model.parameter(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "rk5"}, "unknown method 'rk5'"),
+        ({"precision": "half"}, "unknown precision 'half'"),
+        ({"threads": 0}, "0 threads"),
+        ({"dt": 0}, "step must be greater than zero"),
+        ({"dt": "1 mV"}, "is no time"),
+        ({"record": "pop/w"}, "has no variable 'w'"),
+        ({"record": ["pop[9]/v"]}, "there is no cell 9"),
+        ({"per_cell": "pop/w"}, "has no parameter 'w'"),
+    ],
+)
+def test_compile__wrong_argument__is_refused_before_anything_is_compiled(
+    write_model, monkeypatch, options, message
+):
+    monkeypatch.setenv("CXX", "/bin/false")
+    with pytest.raises(InputError, match=re.escape(message)):
+        izhi_models.load(write_model()).compile(**options)
+
+
+def test_dump__stages__are_equations_and_a_script(write_model):
+    model = izhi_models.load(write_model())
+    assert "d v/dt" in model.dump("ir")
+    assert "import ANNarchy" in model.dump("program")
+    with pytest.raises(InputError, match="unknown stage 'cpp'"):
+        model.dump("cpp")
+
+
+def test_show__cells_of_a_file_without_network__each(tmp_path):
+    path = tmp_path / "cells.xml"
+    second = CELL.replace('id="cell"', 'id="second"')
+    path.write_text(f'<Lems><Include file="Cells.xml"/>{CELL}{second}</Lems>', encoding="utf-8")
+    text = show(path)
+    assert "cell, izhikevichCell" in text
+    assert "second, izhikevichCell" in text
+
+
+def test_load__every_example_of_neuroml__loads_or_says_what_and_where(tmp_path):
+    with zipfile.ZipFile(core_archive()) as archive:
+        names = [
+            item
+            for item in archive.namelist()
+            if re.fullmatch(r"(LEMSexamples|examples)/[^/]+\.(xml|nml)", item)
+        ]
+        archive.extractall(tmp_path, names)
+    examples = sorted((tmp_path / "LEMSexamples").glob("*.xml"))
+    assert len(examples) == 31
+    for path in examples:
+        try:
+            izhi_models.load(path)
+        except IzhiError as error:
+            assert isinstance(error, UnsupportedError), path.name
+            (fault,) = error.diagnostics
+            assert fault.span is not None, path.name
