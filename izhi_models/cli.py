@@ -153,7 +153,7 @@ def _shown(path: Path) -> Path:
 @contextmanager
 def _progress(hidden: bool) -> Iterator[Callable[[str, float], None]]:
     """Show the stage and its time; while it simulates, how far it is and the time left."""
-    if hidden or not sys.stderr.isatty():
+    if hidden or sys.stderr is None or not sys.stderr.isatty():  # None where it is closed
         yield lambda stage, fraction: None
         return
     from rich.console import Console

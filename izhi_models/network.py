@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.errors import Diagnostic, Span, UnsupportedError
+from izhi_models.errors import Span
 from izhi_models.ir.aggregate import Aggregate, Arrival, NotAggregable, aggregate
 from izhi_models.ir.compose import Attached, compose
-from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.dynamics import Dynamics, Variable
 from izhi_models.units import Dimension
 
 Values = dict[str, float | NDArray[np.float64]]
 
+PEER = "peer/"  # before the name of what a synapse reads at the other end. Source: gapJunction
 WEIGHT = "weight"  # the property that a connection sets. Source: NeuroML 2, connectionWD
 
 
@@ -103,9 +104,14 @@ class Projection:
         [s]
     has_weights : bool
         False where the connections are of a kind without weights: all are 1 then.
+    is_continuous : bool
+        True where the synapse reads the cell at the other end instead of getting its events.
     arrivals : tuple of Arrival
-        What its events add up to in the dynamics of the postsynaptic population, once it is
-        part of that; by full name.
+        What it adds to in the dynamics of the postsynaptic population, once it is part of that;
+        by full name, with what each event counts.
+    own : dict of str to str
+        Where each connection needs a synapse of its own: the sums in the dynamics of the
+        postsynaptic population, by full name, and the exposure of the synapse that is added.
     span : Span, optional
         Where it is declared.
     """
@@ -122,7 +128,9 @@ class Projection:
     weights: NDArray[np.float64]
     delays: NDArray[np.float64]
     has_weights: bool = True
+    is_continuous: bool = False
     arrivals: tuple[Arrival, ...] = ()
+    own: dict[str, str] = field(default_factory=dict)
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -180,9 +188,9 @@ def attach(
     """Return the population with inputs and synapses made part of its dynamics.
 
     Inputs of one structure share a slot as long as no cell has two of them. A slot that some
-    cells lack is switched off there by a parameter, so that the population stays whole. All
-    connections through one synapse component share one synapse per cell, which is exact where
-    the synapse is linear.
+    cells lack is switched off there by a parameter, so that the population stays whole.
+    Connections through one synapse component share one synapse per cell where that is exact;
+    else the cell gets the sum of what its connections' own synapses expose.
 
     Parameters
     ----------
@@ -195,12 +203,7 @@ def attach(
     Returns
     -------
     Population, list of Projection
-        The projections with their arrivals.
-
-    Raises
-    ------
-    UnsupportedError
-        If each connection would need a synapse of its own.
+        The projections with what they add to.
     """
     parts = _Parts(population)
     for slot in _assign_slots(population.size, inputs):
@@ -224,7 +227,7 @@ class _Parts:
         self.attached: list[Attached] = []
         self.placed: list[Placed] = []
         self.values: Values = dict(population.values)
-        self.synapses: dict[tuple[str, str], tuple[str, Aggregate]] = {}
+        self.synapses: dict[tuple[str, str], tuple[str, Aggregate | NotAggregable]] = {}
 
     def _place(self, attachment: str) -> str:
         return f"{attachment}[{len(self.attached)}]"
@@ -252,36 +255,59 @@ class _Parts:
         """Attach the synapse of a projection, unless another one uses it already."""
         key = (projection.attachment, projection.synapse)
         if key not in self.synapses:
-            summed = self._aggregate(projection)
             place = self._place(projection.attachment)
+            summed = self._aggregate(projection)
             self.synapses[key] = (place, summed)
-            self.attached.append(Attached(projection.attachment, summed.dynamics, place))
-            for arrival in summed.arrivals:
-                self.values[f"{place}/{arrival.name}"] = 0.0  # nothing arrives before the start
-            for item in summed.dynamics.parameters:
-                if item.name in projection.values:
-                    self.values[f"{place}/{item.name}"] = projection.values[item.name]
+            if isinstance(summed, Aggregate):
+                self._attach_sum(projection, place, summed)
+            else:
+                self._attach_currents(projection, place)
         place, summed = self.synapses[key]
-        arrivals = (replace(item, name=f"{place}/{item.name}") for item in summed.arrivals)
-        return replace(projection, arrivals=tuple(arrivals))
+        if isinstance(summed, Aggregate):
+            arrivals = (replace(item, name=f"{place}/{item.name}") for item in summed.arrivals)
+            return replace(projection, arrivals=tuple(arrivals))
+        own = {f"{place}/{name}{_SUM}": name for name in self._gathered(projection)}
+        return replace(projection, own=own)
 
-    def _aggregate(self, projection: Projection) -> Aggregate:
-        gathered = {
+    def _attach_sum(self, projection: Projection, place: str, summed: Aggregate) -> None:
+        self.attached.append(Attached(projection.attachment, summed.dynamics, place))
+        for arrival in summed.arrivals:
+            self.values[f"{place}/{arrival.name}"] = 0.0  # nothing arrives before the start
+        for item in summed.dynamics.parameters:
+            if item.name in projection.values:
+                self.values[f"{place}/{item.name}"] = projection.values[item.name]
+
+    def _attach_currents(self, projection: Projection, place: str) -> None:
+        """Attach what the synapses of all connections add up to, as a number from outside."""
+        known = projection.dynamics.dimensions()
+        sums = [
+            (name, Variable(f"{name}{_SUM}", known[projection.dynamics.exposed(name) or name]))
+            for name in self._gathered(projection)
+        ]
+        dynamics = Dynamics(
+            projection.dynamics.name,
+            parameters=tuple(item for _, item in sums),
+            exposures=tuple((name, item.name) for name, item in sums),
+        )
+        self.attached.append(Attached(projection.attachment, dynamics, place))
+        self.values.update({f"{place}/{item.name}": 0.0 for _, item in sums})
+
+    def _gathered(self, projection: Projection) -> list[str]:
+        """Return the exposures that the cell adds up."""
+        return [
             item.exposure
             for item in self.population.dynamics.gathers
             if item.attachment == projection.attachment
-        }
-        result = aggregate(projection.dynamics, frozenset({WEIGHT}), frozenset(gathered))
-        if isinstance(result, NotAggregable):
-            raise UnsupportedError(
-                Diagnostic(
-                    f"connections through '{projection.synapse}', a {projection.dynamics.name}, "
-                    "cannot be run: each needs a synapse of its own",
-                    projection.span,
-                    result.reasons,
-                )
-            )
-        return result
+        ]
+
+    def _aggregate(self, projection: Projection) -> Aggregate | NotAggregable:
+        if projection.is_continuous:
+            return NotAggregable(("it reads the cell at the other end of each connection",))
+        gathered = frozenset(self._gathered(projection))
+        return aggregate(projection.dynamics, frozenset({WEIGHT}), gathered)
+
+
+_SUM = "@sum"  # no name in a file has an @
 
 
 def _assign_slots(size: int, inputs: Sequence[Input]) -> list[_Slot]:

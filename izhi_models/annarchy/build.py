@@ -42,7 +42,8 @@ _UNFINISHED = ".building-"
 _LOG_LINES = 8
 # The files that decide, besides the program, what is compiled.
 _OWN = (
-    "connections.hpp", "driver.hpp", "random.hpp", "generate.py", "projections.py", "write.py"
+    "connections.hpp", "driver.hpp", "functions.hpp", "random.hpp",
+    "generate.py", "printing.py", "projections.py", "write.py",
 )  # fmt: skip
 
 

@@ -148,6 +148,7 @@ struct Sparse : Connections {
     std::vector<std::vector<int>> rows;  // of a part: where the connections of each neuron start
     std::vector<int> post_of;            // of each connection
     std::vector<int> columns, of_column; // where those to each neuron start, and which they are
+    int shared_delay = 1;
 
     std::vector<Arrival> &arrive(int part, const std::vector<int> &spiked) {
         const std::vector<int> &row = rows[size_t(part)];
@@ -165,8 +166,7 @@ struct Sparse : Connections {
         return arriving(part, 1);
     }
 
-    // Adds to the sums of the postsynaptic neurons.
-    void add(real *__restrict sums, const real *__restrict weights, const std::vector<Arrival> &now) const {
+    void add_each(const std::vector<Arrival> &now, const real *weights, real *__restrict sums) const {
         const int *post = post_of.data();
         for (size_t k = 0; k < now.size(); ++k) {
             if (k + rows_ahead < now.size()) prefetch(now[k + rows_ahead], weights);
@@ -174,7 +174,7 @@ struct Sparse : Connections {
         }
     }
 
-    void add(real *__restrict sums, real weight, const std::vector<Arrival> &now) const {
+    void add_each(const std::vector<Arrival> &now, real weight, real *__restrict sums) const {
         const int *post = post_of.data();
         for (size_t k = 0; k < now.size(); ++k) {
             if (k + rows_ahead < now.size()) prefetch(now[k + rows_ahead], nullptr);
@@ -235,7 +235,6 @@ struct Sparse : Connections {
     }
 
     const bool needs_columns;
-    int shared_delay = 1;
     std::vector<uint16_t> delay_of;  // of each connection; empty if all are equal
     std::vector<int> given;          // number of each connection as it was given; empty if the same
 
@@ -288,64 +287,102 @@ struct Sparse : Connections {
     }
 };
 
-// A weight for every pair of neurons, 0 where there is no connection; one delay for all.
-struct Dense : Connections {
-    using Connections::Connections;
+// Connections that add a weight. Where at least half of all pairs are connected, with one delay,
+// they are stored as a matrix, which takes less memory and time; a weight that is missing is 0.
+struct Weighted : Sparse {
+    Weighted(int n_pre, int n_post, int n_parts, const std::vector<real> &weights)
+        : Sparse(n_pre, n_post, n_parts, false), weights(weights) {}
 
   protected:
-    std::vector<Arrival> &arrive(int part, const std::vector<int> &spiked) {
-        std::vector<Arrival> &later = arriving(part, shared_delay);
-        for (size_t k = 0; k < spiked.size() && n_cells > 0; ++k) {
-            const int pre = spiked[k], row = pre * n_post;
-            later.push_back({pre, row + first_post(part), row + first_post(part + 1)});
-        }
-        return arriving(part, 1);
-    }
-
-    // Adds to the sums of the postsynaptic neurons.
-    void add(real *__restrict sums, const real *__restrict weights, const std::vector<Arrival> &now) const {
-        for (const Arrival &arrival : now) {
-            const int first = arrival.begin - arrival.pre * n_post;
-            for (int i = 0; i < arrival.end - arrival.begin; ++i) sums[first + i] += weights[arrival.begin + i];
+    // Adds what arrives to the sums of the postsynaptic neurons.
+    void add(int part, const std::vector<int> &spiked, std::vector<real> &sums) {
+        if (n_cells == 0) {
+            std::vector<Arrival> &now = arrive(part, spiked);
+            add_each(now, weights.data(), sums.data());
+            now.clear();
+        } else {
+            std::vector<Arrival> &later = arriving(part, shared_delay);
+            for (int pre : spiked) later.push_back({pre, first_post(part), first_post(part + 1)});
+            std::vector<Arrival> &now = arriving(part, 1);
+            add_rows(now, weights.data(), sums.data());
+            now.clear();
         }
     }
 
-    int64_t n_stored() const override { return n_cells; }
+    int64_t n_stored() const override { return n_cells > 0 ? n_cells : Sparse::n_stored(); }
 
     void clear() override {
+        Sparse::clear();
         n_cells = 0;
         std::vector<int>().swap(cell_of);
-        set_longest_delay(shared_delay = 1);
     }
 
     void build(const Column &pre, const Column &post, const Column &delays) override {
-        n_cells = int64_t(n_pre) * n_post;
-        cell_of.resize(size_t(pre.size));
-        bool as_given = pre.size == n_cells;
-        std::vector<bool> taken(static_cast<size_t>(n_cells));
-        for (int64_t i = 0; i < pre.size; ++i) {
-            const int64_t cell = pre.integer(i) * n_post + post.integer(i);
-            if (taken[size_t(cell)]) throw std::invalid_argument("two connections of one pair");
-            taken[size_t(cell)] = true;
-            cell_of[size_t(i)] = int(cell);
-            as_given = as_given && cell == i;
+        if (delays.size != 1 || !build_matrix(pre, post)) {
+            Sparse::build(pre, post, delays);
+        } else {
+            set_longest_delay(shared_delay = int(delays.integer(0)));
         }
-        if (as_given) std::vector<int>().swap(cell_of);
-        if (delays.size > 0) set_longest_delay(shared_delay = int(delays.integer(0)));
     }
 
     void store(std::vector<real> &array, const Column &values) const override {
+        if (n_cells == 0) return Sparse::store(array, values);
         for (int64_t i = 0; i < n_given; ++i) array[cell(i)] = values.number(i);
     }
 
     void load(const std::vector<real> &array, real *values) const override {
+        if (n_cells == 0) return Sparse::load(array, values);
         for (int64_t i = 0; i < n_given; ++i) values[i] = array[cell(i)];
     }
 
   private:
-    int64_t n_cells = 0;
-    int shared_delay = 1;
+    const std::vector<real> &weights;
+    int64_t n_cells = 0;       // of the matrix; 0 if there is none
     std::vector<int> cell_of;  // of each connection as it was given; empty if the same
 
-    size_t cell(int64_t i) const { return cell_of.empty() ? size_t(i) : size_t(cell_of[size_t(i)]); }
+    size_t cell(int64_t i) const { return size_t(cell_of.empty() ? i : cell_of[size_t(i)]); }
+
+    bool build_matrix(const Column &pre, const Column &post) {
+        const int64_t wanted = int64_t(n_pre) * n_post;
+        if (pre.size < wanted / 2 || pre.size > wanted || wanted > INT32_MAX) return false;
+        std::vector<bool> taken(static_cast<size_t>(wanted));
+        cell_of.resize(size_t(pre.size));
+        for (int64_t i = 0; i < pre.size; ++i) {
+            const int64_t place = pre.integer(i) * n_post + post.integer(i);
+            if (taken[size_t(place)]) {  // two connections of one pair
+                std::vector<int>().swap(cell_of);
+                return false;
+            }
+            taken[size_t(place)] = true;
+            cell_of[size_t(i)] = int(place);
+        }
+        n_cells = wanted;
+        if (pre.size == wanted && std::is_sorted(cell_of.begin(), cell_of.end())) {
+            std::vector<int>().swap(cell_of);
+        }
+        return true;
+    }
+
+    void add_rows(const std::vector<Arrival> &now, const real *weights, real *__restrict sums) const {
+        for (const Arrival &arrival : now) {
+            const real *__restrict row = weights + int64_t(arrival.pre) * n_post;
+            for (int i = arrival.begin; i < arrival.end; ++i) sums[i] += row[i];
+        }
+    }
+};
+
+// Connections that all add the same weight.
+struct Counted : Sparse {
+    Counted(int n_pre, int n_post, int n_parts, const real &weight)
+        : Sparse(n_pre, n_post, n_parts, false), weight(weight) {}
+
+  protected:
+    void add(int part, const std::vector<int> &spiked, std::vector<real> &sums) {
+        std::vector<Arrival> &now = arrive(part, spiked);
+        add_each(now, weight, sums.data());
+        now.clear();
+    }
+
+  private:
+    const real &weight;
 };

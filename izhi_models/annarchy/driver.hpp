@@ -2,7 +2,7 @@
 //
 // One unit with ANNarchy's generated core: driver.cpp includes the core, then this file, then
 // defines the functions declared first. Everything but API functions has hidden visibility, so that
-// several loaded copies share nothing. A status is one of the four below.
+// several loaded copies share nothing.
 
 #include <cstdint>
 #include <exception>
@@ -12,7 +12,7 @@
 
 #define API extern "C" __attribute__((visibility("default")))
 
-enum { SUCCESS, NO_MEMORY, TOO_LARGE_A_NUMBER, PAIR_CONNECTED_TWICE };
+enum Status : int { SUCCESS, NO_MEMORY, TOO_LARGE_A_NUMBER };
 
 struct View {
     real *data;
@@ -70,8 +70,6 @@ static int guarded(Work work) {
         return SUCCESS;
     } catch (const std::range_error &) {
         return TOO_LARGE_A_NUMBER;
-    } catch (const std::invalid_argument &) {
-        return PAIR_CONNECTED_TWICE;
     } catch (const std::exception &) {
         return NO_MEMORY;
     }

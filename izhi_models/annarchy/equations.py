@@ -202,7 +202,7 @@ class Emission:
         late: list[tuple[str, str]] = []
         for item in self.step.advances:
             symbol = self.symbols[item.state].symbol
-            rate = _euler_rate(item.state, item.value)
+            rate = euler_rate(item.state, item.value)
             arrived = self.current[item.state] != symbol
             if rate is not None and item.state not in touched and not arrived:
                 odes.append(Equation(symbol, f"d{symbol}/dt = {self._rate(rate)}", is_ode=True))
@@ -285,7 +285,8 @@ def _draws(block: Block) -> bool:
     return is_random(block.test) or any(is_random(item.value) for item in block.assignments)
 
 
-def _euler_rate(state: str, value: Expr) -> Expr | None:
+def euler_rate(state: str, value: Expr) -> Expr | None:
+    """Return the rate behind the new value of a state, if that is a step of forward Euler."""
     match value:
         case Binary("+", Name(left), Binary("*", Name(step), rate)) if (
             left == state and step == STEP_NAME

@@ -19,8 +19,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from izhi_models.annarchy.printing import replace_printer
 from izhi_models.annarchy.program import Neuron, Program, Synapse
 from izhi_models.annarchy.projections import ProjectionGenerator
+from izhi_models.annarchy.texts import assigned
 from izhi_models.annarchy.write import NEVER
 
 NETWORK_ID = 1  # ANNarchy numbers networks in the order of creation and names files after that
@@ -82,6 +84,7 @@ def _emit(program: Program, target: Path) -> None:
         dtype=ann.float32 if program.precision == "float" else ann.float64,
         num_threads=program.threads,
     )
+    replace_printer(program.precision)
     network = ann.Network()
     populations = []
     for neuron in program.neurons:
@@ -132,8 +135,11 @@ def _neuron(ann: Any, neuron: Neuron) -> Any:
 def _synapse(ann: Any, synapse: Synapse | None) -> Any:
     if synapse is None:
         return None
+    # ANNarchy declares by itself what its equations and events assign to.
+    assigns = {assigned(text) for text in (*synapse.pre_spike, *synapse.post_spike)}
+    constant = [symbol for symbol in synapse.variables if symbol not in assigns]
     return ann.Synapse(
-        parameters=_parameters(ann, synapse),
+        parameters=_parameters(ann, synapse) | {symbol: ann.Parameter(0.0) for symbol in constant},
         equations=_equations(ann, synapse),
         psp=synapse.psp,
         pre_spike=list(synapse.pre_spike) or None,
@@ -165,6 +171,7 @@ def _driver(program: Program) -> str:
     ]
     return "\n".join(
         [
+            '#include "functions.hpp"',
             '#include "random.hpp"',
             f'#include "ANNarchyCore{NETWORK_ID}.cpp"',
             '#include "driver.hpp"',

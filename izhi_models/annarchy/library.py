@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from izhi_models.annarchy.build import Built, cache_directory
-from izhi_models.annarchy.program import WEIGHT, Projection
+from izhi_models.annarchy.program import WEIGHT
 from izhi_models.errors import BackendError, Diagnostic, InternalError, RunError
 
 _INT_MAX = 2**31 - 1
 _MAX_DELAY = 2**16 - 1
-_NO_MEMORY, _TOO_LARGE_A_NUMBER = 1, 2  # what the driver returns
+_TOO_LARGE_A_NUMBER = 2  # what the driver returns; anything else but 0 is lack of memory
 
 
 class _Column(ctypes.Structure):
@@ -217,8 +217,7 @@ class Library:
         weights : float or array (n_connections,)
             A single one if the projection has one weight.
         delays_steps : int or int array (n_connections,)
-            A spike of step k arrives in step k + delay; at least 1. A projection that is stored
-            dense has one delay; where delays differ, they are at most 65535.
+            A spike of step k arrives in step k + delay; at least 1, at most 65535 if they differ.
         values : float or array (n_connections,)
             Parameters and variables of the synapse, by symbol; 0 if omitted.
 
@@ -235,10 +234,7 @@ class Library:
         self._verify_ranks(pre, self._sizes[item.pre])
         self._verify_ranks(post, self._sizes[item.post])
         self._verify(pre.size == post.size <= _INT_MAX, f"{pre.size} and {post.size} ranks")
-        self._verify_delays(item, delays, pre.size)
-        if item.storage == "dense":
-            cells = self._sizes[item.pre] * self._sizes[item.post]
-            self._verify(cells <= _INT_MAX, f"{cells} pairs of cells stored dense")
+        self._verify_delays(delays, pre.size)
         self._connected.pop(projection, None)
         status = self._code.izhi_connect(projection, _column(pre), _column(post), _column(delays))
         _check(status, f"{pre.size} connections")
@@ -452,13 +448,12 @@ class Library:
         fit = ranks.size == 0 or (ranks.min() >= 0 and ranks.max() < size)
         self._verify(bool(fit), f"ranks beyond {size} cells")
 
-    def _verify_delays(self, item: Projection, delays: NDArray[Any], size: int) -> None:
+    def _verify_delays(self, delays: NDArray[Any], size: int) -> None:
         fit = delays.dtype in (np.int32, np.int64) and delays.shape in ((size,), (1,))
         self._verify(fit, f"delays are an array {delays.dtype} {delays.shape}")
         fit = delays.size == 0 or delays.min() >= 1
         self._verify(bool(fit), "a delay below one step")
         if delays.size > 1:
-            self._verify(item.storage == "csr", "dense storage has one delay")
             self._verify(bool(delays.max() <= _MAX_DELAY), f"a delay above {_MAX_DELAY} steps")
         elif delays.size == 1:
             self._verify(bool(delays[0] <= _INT_MAX), f"a delay of {delays[0]} steps")
@@ -531,13 +526,11 @@ def _unload(code: ctypes.CDLL, threads: int) -> None:
 
 
 def _check(status: int, purpose: str = "the simulation") -> None:
-    if status == _NO_MEMORY:
-        notes = ("record fewer variables or cells, or less often",)
-        raise RunError(Diagnostic(f"not enough memory for {purpose}", notes=notes))
     if status == _TOO_LARGE_A_NUMBER:
         raise _too_large()
     if status != 0:
-        raise InternalError("two connections of one pair, stored dense")
+        notes = ("record fewer variables or cells, or less often",)
+        raise RunError(Diagnostic(f"not enough memory for {purpose}", notes=notes))
 
 
 def _too_large() -> RunError:

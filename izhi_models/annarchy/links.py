@@ -5,17 +5,20 @@ All projections between two neurons of a program that add to the same sum become
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.annarchy.program import Projection as Definition
-from izhi_models.expr import Expr, names
-from izhi_models.network import WEIGHT, Projection
+from izhi_models.annarchy.program import Weights
+from izhi_models.annarchy.synapses import ConnectionSynapse, lower_synapse
+from izhi_models.expr import Expr, Name, names
+from izhi_models.network import PEER, WEIGHT, Projection
 
 Targets = dict[str, str]
+Readable = Callable[[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Link:
     weights : array (n,) or (1,)
     delays_s : array (n,)
         [s]
+    values : dict of str to float
+        Parameters and initial values of the synapse by symbol, in simulation units.
     """
 
     definition: Definition
@@ -53,6 +58,7 @@ class Link:
     post: NDArray[np.int32]
     weights: NDArray[np.float64]
     delays_s: NDArray[np.float64]
+    values: dict[str, float] = field(default_factory=dict)
 
     def delays_in_steps(self, dt_s: float) -> NDArray[np.int32]:
         """Return delays as numbers of steps, at least one: a spike acts in a later step."""
@@ -81,13 +87,16 @@ def name_targets(
     targets: list[Targets] = [{} for _ in range(n_neurons)]
     for projection in projections:
         found = targets[ends[projection.post].neuron]
-        for arrival in projection.arrivals:
-            found.setdefault(arrival.name, f"in_{len(found)}")
+        for name in (*(item.name for item in projection.arrivals), *projection.own):
+            found.setdefault(name, f"in_{len(found)}")
     return targets
 
 
 def lower_links(
-    projections: Sequence[Projection], ends: dict[str, Ends], targets: list[Targets]
+    projections: Sequence[Projection],
+    ends: dict[str, Ends],
+    targets: list[Targets],
+    readable: Readable,
 ) -> list[Link]:
     """Return the projections of a program with their connections.
 
@@ -98,35 +107,55 @@ def lower_links(
     ends : dict of str to Ends
     targets : list of dict of str to str
         From `name_targets`.
+    readable : callable
+        Returns the symbol behind what a population exposes.
     """
     kinds: dict[tuple[int, int, str], list[tuple[Projection, Expr]]] = {}
+    links: list[Link] = []
     for projection in projections:
         pre, post = ends[projection.pre].neuron, ends[projection.post].neuron
         for arrival in projection.arrivals:
             key = (pre, post, targets[post][arrival.name])
             kinds.setdefault(key, []).append((projection, arrival.weight))
-    links = []
-    for number, ((pre, post, target), members) in enumerate(kinds.items()):
-        counts = [weight for _, weight in members if names(weight)]
-        weighted = bool(counts) and any(item.has_weights for item, _ in members)
-        links.append(
-            Link(
-                Definition(
-                    f"projection_{number}",
-                    pre,
-                    post,
-                    target,
-                    weights="each" if weighted else "one",
-                ),
-                np.concatenate([item.pre_cells + ends[item.pre].first for item, _ in members]),
-                np.concatenate([item.post_cells + ends[item.post].first for item, _ in members]),
-                np.concatenate([_weights(item, weight) for item, weight in members])
-                if weighted
-                else np.ones(1),
-                np.concatenate([item.delays for item, _ in members]),
+        for name, exposure in projection.own.items():
+            synapse = _own_synapse(projection, exposure, readable)
+            definition = Definition(
+                f"own_{len(links)}", pre, post, targets[post][name], synapse=synapse.definition
             )
-        )
+            links.append(_link(definition, [(projection, Name(WEIGHT))], ends, synapse.values))
+    for number, ((pre, post, target), members) in enumerate(kinds.items()):
+        weighted = any(names(weight) and item.has_weights for item, weight in members)
+        weights: Weights = "each" if weighted else "one"
+        definition = Definition(f"sum_{number}", pre, post, target, weights=weights)
+        links.append(_link(definition, members, ends, {}))
     return links
+
+
+def _own_synapse(projection: Projection, exposure: str, readable: Readable) -> ConnectionSynapse:
+    cells = {}
+    for item in projection.dynamics.requirements:
+        is_peer = item.name.startswith(PEER)
+        population = projection.pre if is_peer else projection.post
+        symbol = readable(population, item.name.removeprefix(PEER))
+        cells[item.name] = f"{'pre' if is_peer else 'post'}.{symbol}"
+    return lower_synapse(projection.dynamics, projection.values, exposure, cells)
+
+
+def _link(
+    definition: Definition,
+    members: Sequence[tuple[Projection, Expr]],
+    ends: dict[str, Ends],
+    values: dict[str, float],
+) -> Link:
+    weighted = definition.weights == "each"
+    return Link(
+        definition,
+        np.concatenate([item.pre_cells + ends[item.pre].first for item, _ in members]),
+        np.concatenate([item.post_cells + ends[item.post].first for item, _ in members]),
+        np.concatenate([_weights(*member) for member in members]) if weighted else np.ones(1),
+        np.concatenate([item.delays for item, _ in members]),
+        values,
+    )
 
 
 def _weights(projection: Projection, weight: Expr) -> NDArray[np.float64]:

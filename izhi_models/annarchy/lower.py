@@ -27,7 +27,7 @@ from izhi_models.ir.dimensions import rescale
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.ir.passes import drop_unused, exact_times, fold_constants
 from izhi_models.ir.step import Step, make_step
-from izhi_models.network import Network, Population
+from izhi_models.network import PEER, Network, Population
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,7 @@ def lower_network(
     neurons: list[Neuron] = []
     for number, (dynamics, populations) in enumerate(kinds.items()):
         kept = frozenset(name for item in populations for name in keep.get(item.id, ()))
+        kept |= _read_by_synapses(dynamics, {item.id for item in populations}, network)
         step = make_step(_prepare(dynamics, kept, precision), method)
         apart = {name for item in populations for name in per_cell.get(item.id, ())}
         shared_names = _shared_parameters(step, populations) - apart
@@ -154,10 +155,27 @@ def lower_network(
         neuron = emission.neuron(f"neuron_{number}", sum(item.size for item in populations))
         neurons.append(neuron)
         groups.append(Group(tuple(populations), dynamics, emission.symbols, emission.literals))
-    links = tuple(lower_links(network.projections, ends, targets))
+
+    def readable(population: str, name: str) -> str:
+        group = groups[ends[population].neuron]
+        return group.symbols[group.dynamics.exposed(name) or name].symbol
+
+    links = tuple(lower_links(network.projections, ends, targets, readable))
     program = Program(tuple(neurons), precision, threads, tuple(item.definition for item in links))
     verify_program(program)
     return Lowering(program, tuple(groups), tuple(network.populations), links)
+
+
+def _read_by_synapses(dynamics: Dynamics, populations: set[str], network: Network) -> set[str]:
+    """Return the variables that synapses of single connections read in some populations."""
+    read = set()
+    for projection in network.projections:
+        for item in projection.dynamics.requirements if projection.own else ():
+            end = projection.pre if item.name.startswith(PEER) else projection.post
+            if end in populations:
+                name = item.name.removeprefix(PEER)
+                read.add(dynamics.exposed(name) or name)
+    return read
 
 
 def _with_shared(population: Population, network: Network) -> Population:

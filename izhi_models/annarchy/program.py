@@ -29,7 +29,6 @@ from izhi_models.annarchy.texts import (
 from izhi_models.errors import InternalError
 
 Precision = Literal["double", "float"]
-Storage = Literal["csr", "dense"]
 Weights = Literal["each", "one"]
 
 WEIGHT = "w"
@@ -191,10 +190,6 @@ class Projection:
         Numbers of the populations in `Program.neurons`.
     target : str
         Generated name of the sum; several projections may share one.
-    storage : {'csr', 'dense'}
-        `csr` holds what is connected: any number of connections per pair, each with its own delay.
-        `dense` holds a weight for every pair, and has one delay; it takes less time and memory
-        when more than about half of all pairs are connected.
     weights : {'each', 'one'}
         One weight per connection, or one for all.
     synapse : Synapse or None
@@ -205,7 +200,6 @@ class Projection:
     pre: int
     post: int
     target: str
-    storage: Storage = "csr"
     weights: Weights = "each"
     synapse: Synapse | None = None
 
@@ -235,7 +229,7 @@ class Projection:
         lines = self.synapse.to_lines() if self.synapse else [f"pre_spike {_TARGET} += {WEIGHT}"]
         head = (
             f"projection {self.symbol} from neuron {self.pre} to g_{self.target} of neuron "
-            f"{self.post} ({self.storage}, {weight})"
+            f"{self.post} ({weight})"
         )
         return "\n  ".join([head, *lines])
 
@@ -391,12 +385,8 @@ def _projection_faults(projection: Projection, program: Program) -> Iterator[str
     for symbol in (projection.symbol, projection.target):
         if not is_symbol(symbol):
             yield f"{symbol!r} is not a generated name"
-    if projection.storage not in ("csr", "dense"):
-        yield f"unknown storage {projection.storage!r}"
     if projection.weights not in ("each", "one"):
         yield f"unknown weights {projection.weights!r}"
-    if projection.storage == "dense" and (projection.weights == "one" or projection.synapse):
-        yield "dense storage is for weights alone"
     numbers = range(len(program.neurons))
     if projection.pre not in numbers or projection.post not in numbers:
         yield f"no neurons {projection.pre!r} and {projection.post!r}"
@@ -416,10 +406,6 @@ def _synapse_faults(synapse: Synapse, members: set[str], weights: Weights) -> It
         yield from assignment_faults(text, changing | sums, known)
     for text in synapse.post_spike:
         yield from assignment_faults(text, changing, known)
-    events = {assigned(text) for text in (*synapse.pre_spike, *synapse.post_spike)}
-    for symbol in synapse.variables:
-        if symbol not in events:
-            yield f"no spike changes {symbol!r}"
     if synapse.psp is not None:
         yield from expression_faults(synapse.psp, known)
     elif not any(text.startswith(f"{_TARGET} ") for text in synapse.pre_spike):

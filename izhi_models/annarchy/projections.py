@@ -26,7 +26,7 @@ extern ProjStruct{number} *proj{number};
 struct ProjStruct{number} : {base} {{
 {declarations}
 
-    ProjStruct{number}(int n_pre, int n_post, int n_parts) : {constructor} {{
+    ProjStruct{number}(int n_pre, int n_post, int n_parts) : {base}(n_pre, n_post, n_parts, {last}) {{
         members = {{{members}}};
     }}
 
@@ -46,9 +46,7 @@ struct ProjStruct{number} : {base} {{
 """
 
 _ADD = """\
-std::vector<Arrival> &now = arrive(part, {pre}->spiked);
-add({post}->g_{target}.data(), {weights}, now);
-now.clear();
+add(part, {pre}->spiked, {post}->g_{target});
 """
 
 _ARRIVALS = """\
@@ -144,20 +142,19 @@ class _Writer:
             "pre": f"pop{item.pre}",
             "post": f"pop{item.post}",
             "target": item.target,
-            "weights": WEIGHT if WEIGHT in self.single else f"{WEIGHT}.data()",
         }
 
     def struct(self, number: int) -> str:
         """Return the whole header."""
         synapse = self.item.synapse
-        sparse = self.item.storage == "csr"
-        columns = "true" if synapse is not None and synapse.post_spike else "false"
+        if synapse is not None:
+            base, last = "Sparse", "true" if synapse.post_spike else "false"
+        else:
+            base, last = "Counted" if WEIGHT in self.single else "Weighted", WEIGHT
         return _STRUCT.format(
             number=number,
-            base="Sparse" if sparse else "Dense",
-            constructor=f"Sparse(n_pre, n_post, n_parts, {columns})"
-            if sparse
-            else "Dense(n_pre, n_post, n_parts)",
+            base=base,
+            last=last,
             declarations="\n".join(self._declaration(symbol) for symbol in self.item.symbols),
             members=", ".join(self._member(symbol) for symbol in self.item.symbols),
             arrivals=indent(self._arrivals(), " " * 8),

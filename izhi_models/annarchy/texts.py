@@ -12,9 +12,9 @@ from collections.abc import Iterator, Set
 METHODS = frozenset({"explicit", "exponential", "implicit", "semiimplicit", "midpoint", "rk4"})
 
 _FUNCTIONS = frozenset({
-    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceiling", "clip", "cos", "cosh", "exp",
-    "factorial", "floor", "ite", "ln", "log", "log10", "max", "min", "modulo", "neg", "pos", "pow",
-    "power", "round", "sin", "sinh", "sqrt", "tan", "tanh",
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceiling", "clip", "cos", "cosh",
+    "exp", "factorial", "floor", "ite", "ln", "log", "log10", "max", "min", "modulo", "neg", "pos",
+    "pow", "power", "round", "sin", "sinh", "sqrt", "tan", "tanh",
 })  # fmt: skip
 _KEYWORDS = frozenset({"and", "else", "if", "not", "or", "t", "dt"})
 DISTRIBUTIONS = frozenset({"Exponential", "Gamma", "LogNormal", "Normal", "Uniform"})

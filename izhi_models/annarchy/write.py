@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from izhi_models.annarchy.program import Neuron, Program, verify_program
+from izhi_models.annarchy.program import Neuron, Program, Projection, Synapse, verify_program
+from izhi_models.annarchy.texts import assigned
 
 # A spiking neuron whose condition is constantly false. A rate-coded neuron would do for cells
 # without events, but it must compute and store `r` in every step, and no event could reach it;
@@ -11,9 +12,10 @@ NEVER = "0.0 > 1.0"
 
 
 def write_definitions(program: Program) -> str:
-    """Return a Python script that defines and creates the populations in ANNarchy.
+    """Return a Python script that defines the populations and projections in ANNarchy.
 
-    The script runs by itself. All values are 0, since a program holds none.
+    The script runs by itself. All values are 0 and no cells are connected, since a program holds
+    neither.
 
     Parameters
     ----------
@@ -40,21 +42,58 @@ def write_definitions(program: Program) -> str:
         lines += [f"ann.setup({', '.join(settings)})"]
     lines += ["net = ann.Network()"]
     for neuron in program.neurons:
-        lines += ["", *_definition(neuron)]
+        lines += ["", *_neuron(neuron)]
+    for projection in program.projections:
+        lines += ["", *_projection(projection, program)]
     return "\n".join(lines) + "\n"
 
 
-def _definition(neuron: Neuron) -> list[str]:
-    lines = [f"{neuron.symbol} = net.create(", f"    {neuron.size},", "    ann.Neuron("]
-    lines += ["        parameters={"]
-    for parameter in neuron.parameters:
+def _neuron(neuron: Neuron) -> list[str]:
+    return [
+        f"{neuron.symbol} = net.create(",
+        f"    {neuron.size},",
+        "    ann.Neuron(",
+        *_quantities(neuron),
+        f'        spike="{neuron.spike or NEVER}",',
+        *_texts("reset", neuron.reset),
+        "    ),",
+        f'    name="{neuron.symbol}",',
+        ")",
+    ]
+
+
+def _projection(projection: Projection, program: Program) -> list[str]:
+    pre, post = program.neurons[projection.pre], program.neurons[projection.post]
+    head = [f"    {pre.symbol},", f"    {post.symbol},", f'    "{projection.target}",']
+    synapse = [] if projection.synapse is None else _synapse(projection.synapse)
+    tail = [f'    name="{projection.symbol}",', ")"]
+    return [f"{projection.symbol} = net.connect(", *head, *synapse, *tail]
+
+
+def _synapse(synapse: Synapse) -> list[str]:
+    lines = ["    ann.Synapse(", *_quantities(synapse)]
+    if synapse.pre_spike:
+        if any(assigned(text) == "g_target" for text in synapse.pre_spike[1:]):
+            lines.append("        # ANNarchy adds to g_target first, wherever it stands.")
+        lines += _texts("pre_spike", synapse.pre_spike)
+    if synapse.post_spike:
+        lines += _texts("post_spike", synapse.post_spike)
+    if synapse.psp is not None:
+        lines.append(f'        psp="{synapse.psp}",')
+    return [*lines, "    ),"]
+
+
+def _quantities(item: Neuron | Synapse) -> list[str]:
+    lines = ["        parameters={"]
+    for parameter in item.parameters:
         locality = "global" if parameter.is_global else "local"
         lines.append(f'            "{parameter.symbol}": ann.Parameter(0.0, "{locality}"),')
     lines += ["        },", "        equations=["]
-    for equation in neuron.equations:
+    for equation in item.equations:
         method = f', method="{equation.method}"' if equation.is_ode else ""
         lines.append(f'            ann.Variable("{equation.text}"{method}),')
-    lines += ["        ],", f'        spike="{neuron.spike or NEVER}",', "        reset=["]
-    lines += [f'            "{text}",' for text in neuron.reset]
-    lines += ["        ],", "    ),", f'    name="{neuron.symbol}",', ")"]
-    return lines
+    return [*lines, "        ],"]
+
+
+def _texts(name: str, texts: tuple[str, ...]) -> list[str]:
+    return [f"        {name}=[", *(f'            "{text}",' for text in texts), "        ],"]

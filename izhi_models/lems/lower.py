@@ -150,6 +150,7 @@ class _OwnDynamics:
         self.gathers: dict[str, Gather] = {}
         self.undeclared: list[str] = []
         self.schemes: list[Element] = []
+        self.peers: dict[str, Variable] = {}
 
     def lower(self) -> Lowered:
         constants = self._constants()
@@ -172,7 +173,8 @@ class _OwnDynamics:
             requirements=tuple(
                 Variable(item.name, item.dimension or NONE)
                 for item in self.type.requirements.values()
-            ),
+            )
+            + tuple(self.peers.values()),
             constants=constants,
             states=tuple(self.states.values()),
             derived=tuple(self.derived.values()),
@@ -427,6 +429,9 @@ class _OwnDynamics:
         if listed and listed[1] in self.type.attachments:
             gather = Gather(path, listed[1], exposure, reduce or "add", dimension)
             self.gathers[path] = gather
+            return Name(path)
+        if head in self.type.instance_requirements:
+            self.peers[path] = Variable(path, dimension)
             return Name(path)
         found = select_parts(self.model, self.component, path)
         if found is None:

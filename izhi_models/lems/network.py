@@ -24,13 +24,21 @@ from izhi_models.lems.components import Component, Model
 from izhi_models.lems.connections import EVENT_PLACES, lower_projections
 from izhi_models.lems.lower import lower_component, lower_part, reserved
 from izhi_models.lems.targets import attachment_of, check_gathered, find_cell
+from izhi_models.lems.tunnels import CONTINUOUS_PLACES, lower_tunnels
 from izhi_models.memory import shortage
 from izhi_models.network import Input, Network, Population, Projection, Values, attach
 from izhi_models.units import Dimension
 
 _TEMPERATURE = Dimension(k=1)
 _BYTES_PER_NAME = 24  # a value for each cell, and two while they are set up
-_SUPPORTED = {"populations", "explicitInputs", "inputs", "regions", *EVENT_PLACES}
+_SUPPORTED = {
+    "populations",
+    "explicitInputs",
+    "inputs",
+    "regions",
+    *EVENT_PLACES,
+    *CONTINUOUS_PLACES,
+}
 
 
 def lower_network(model: Model, network: Component) -> Network:
@@ -62,6 +70,7 @@ def lower_network(model: Model, network: Component) -> Network:
                 faults.extend(error.diagnostics)
     try:
         projections = lower_projections(model, network, populations)
+        projections.extend(lower_tunnels(model, network, populations))
     except InputError as error:
         faults.extend(error.diagnostics)
     raise_if_errors(faults)

@@ -343,10 +343,13 @@ class _Paths:
     def _guarded(self, resolve: Callable[[str], None], component: Component, name: str) -> None:
         try:
             resolve(component.texts[name])
-        except InputError as error:
+        except (InputError, UnsupportedError) as error:
             first = error.diagnostics[0]
             span = component.element.attribute_span(name)
-            self.faults.append(Diagnostic(first.message, span, first.notes))
+            placed = Diagnostic(first.message, span, first.notes)
+            if isinstance(error, UnsupportedError):
+                raise UnsupportedError(placed) from None
+            self.faults.append(placed)
 
     def _check_port(self, selection: Component) -> None:
         source = self.sources.get(selection.texts["select"])
@@ -440,6 +443,13 @@ class _Paths:
         self, population: Population, index: int, synapse: str, steps: list[str]
     ) -> str:
         """Resolve a path into a synapse, which all connections of a cell through it share."""
+        if any(item.own for item in self.lowered.projections if item.synapse == synapse):
+            raise UnsupportedError(
+                Diagnostic(
+                    f"nothing inside '{synapse}' can be recorded: each connection has its own",
+                    notes=("record the cell",),
+                )
+            )
         count = sum(
             int((item.post_cells == index).sum())
             for item in self.lowered.projections

@@ -383,8 +383,6 @@ def test_build__anywhere__is_quiet_and_writes_nothing_there(tmp_path, monkeypatc
         # ANNarchy knows a condition only as the whole right side.
         ("x_2 = 1.0 + (if t > 1.0: 2.0 else: 0.0)", "double", "must directly start with a if"),
         ("x_2 = (t > 1.0", "double", "parentheses"),
-        # ANNarchy prints 1e-9f as an unknown literal.
-        ("x_2 = 0.000000001*k_1", "float", "pop0.hpp:"),
     ],
 )
 def test_build__bad_definition__reports_cause_and_definition(equation, precision, message, capfd):
@@ -395,6 +393,45 @@ def test_build__bad_definition__reports_cause_and_definition(equation, precision
     assert equation in str(caught.value)
     assert "Traceback" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+def test_build__code_that_does_not_compile__reports_cause_and_definition(capfd):
+    # ANNarchy declares the numbers to be drawn for equations only.
+    neuron = replace(DRAW, spike="t > 1.0", reset=("r_2 = Uniform(0.0, 1.0)",))
+    with pytest.raises(BackendError) as caught:
+        build(Program((neuron,)))
+    assert "pop0.hpp:" in str(caught.value)
+    assert "reset r_2 = Uniform(0.0, 1.0)" in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("precision", "rounding"), [("double", 2.3e-16), ("float", 1.2e-7)])
+def test_run__numbers_and_powers__are_those_written(precision, rounding):
+    formulas = {
+        "x_2": "clip(0.01*k_1 + 5.0, 0.0, 15.0)",
+        "x_3": "0.000000001234567890123*k_1",
+        "x_4": "1.234567890123e-12*k_1",
+        "x_5": "12345678901.0*k_1 + 0.1234567890123456",
+        "x_6": "2.0*k_1^5 + 1.5*k_1^3 + (k_1 + 1.0)^4",
+        "x_7": "1.0/k_1^2 + 3.0/k_1^3",
+        "x_8": "k_1^0.5 + k_1^40",
+        "x_9": "tanh(k_1) + ln(k_1) + log10(k_1) + sqrt(k_1) + exp(-k_1)",
+    }
+    values = np.array([0.5, 1.25, 2.0])
+    equations = tuple(Equation(name, f"{name} = {text}", False) for name, text in formulas.items())
+    neuron = Neuron("pop_0", (ProgramParameter("k_1", False),), equations, None, (), values.size)
+    with Library(build(Program((neuron,), precision))) as library:
+        library.create()
+        library.initialize(0.1, 1)
+        library.set(0, "k_1", values)
+        library.run(1)
+        found = {name: library.get(0, name) for name in formulas}
+    names = {"k_1": values, "clip": np.clip, "ln": np.log, "__builtins__": {}}
+    names |= {name: getattr(np, name) for name in ("tanh", "log10", "sqrt", "exp")}
+    for name, text in formulas.items():
+        expected = eval(text.replace("^", "**"), names)
+        # A few roundings each; the largest power doubles that of its base 40 times at most.
+        np.testing.assert_allclose(found[name], expected, rtol=40 * rounding, err_msg=name)
 
 
 def test_library__in_another_process__needs_no_annarchy(built):

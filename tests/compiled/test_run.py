@@ -200,22 +200,30 @@ def test_run__single_precision__has_the_same_spikes(spiking, tmp_path):
     np.testing.assert_allclose(own, expected, rtol=0, atol=1.01e-4)
 
 
+DECAY = (
+    '<ComponentType name="own" extends="baseCell"><Exposure name="v" dimension="none"/>'
+    '<Parameter name="tau" dimension="time"/><Dynamics>'
+    '<StateVariable name="v" dimension="none" exposure="v"/>'
+    '<OnStart><StateAssignment variable="v" value="1"/></OnStart>'
+    '<TimeDerivative variable="v" value="-v / tau"/></Dynamics></ComponentType>'
+    '<own id="cell" tau="10ms"/>'
+)
+
+
 @pytest.mark.parametrize(
     ("method", "order"), [("euler", 1), ("midpoint", 2), ("rk4", 4), ("exponential_euler", None)]
 )
 def test_run__each_method__converges_as_it_should(write_model, tmp_path, method, order):
-    # Below the threshold v goes to leakReversal as exp(-t / tau).
-    cell = '<iafTauCell id="cell" leakReversal="-50mV" thresh="0mV" reset="-70mV" tau="10ms"/>'
-    path = write_model(cell, simulation='length="20ms" step="2ms" target="net"')
+    path = write_model(DECAY, simulation='length="20ms" step="2ms" target="net"')
     worst = []
     for step in ("2ms", "1ms"):
         out = tmp_path / step
         result = izhi("run", path, "--out", out, "--method", method, "--dt", step, "--no-plot")
         assert result.exit_code == 0, result.output
         times, v = np.loadtxt(out / "v.dat").T
-        worst.append(np.abs(v - (-0.05 - 0.02 * np.exp(-times / 0.01))).max())
+        worst.append(np.abs(v - np.exp(-times / 0.01)).max())
     if order is None:
-        assert max(worst) < 1e-15  # exact but for rounding: the rate is linear
+        assert max(worst) < 1e-12  # exact, the rate being linear; 12 digits are written
     else:
         # Half the step, 2^order less error; the next term of the error is a tenth of it.
         assert np.log2(worst[0] / worst[1]) == pytest.approx(order, rel=0.1)
@@ -344,22 +352,6 @@ def test_run__without_activated_environment__compiles_and_leaks_nothing(spiking,
     starts = ("pop: ", "simulated 100 ms (compiled now)", "wrote results/model/")
     assert all(line.startswith(starts) for line in done.stdout.splitlines())
     assert files_below(elsewhere) == {f"results/model/{name}" for name in FILES}
-    again = (
-        run_apart(
-            spiking,
-            "--quiet",
-            cwd=elsewhere,
-            env={
-                **kept,
-                "PATH": "",
-                "CXX": "/bin/false",
-                "IZHI_CACHE_DIR": str(elsewhere.parent / "cache"),
-            },
-        )
-        if "CXX" in kept
-        else None
-    )
-    assert again is None or again.returncode in (0, 4)
 
 
 @pytest.mark.parametrize("closed", [0, 1, 2])
@@ -391,7 +383,7 @@ def test_run__disk_that_is_full__leaves_the_folder_as_it_was(spiking, tmp_path):
     def restrict() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    done = run_apart(spiking, "--out", out, "--duration", "4 s", "--no-plot", preexec_fn=restrict)
+    done = run_apart(spiking, "--out", out, "--duration", "20 s", "--no-plot", preexec_fn=restrict)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith(f"error: cannot write '{out}/")
     assert "Traceback" not in done.stderr
@@ -408,11 +400,14 @@ def test_run__folder_that_is_read_only__is_refused_before_anything_is_compiled(s
     assert "Permission denied" in result.stderr
 
 
-def test_run__on_a_terminal__shows_how_far_it_is(spiking, tmp_path):
-    command = [str(IZHI), "run", str(spiking), "--out", str(tmp_path), "--duration", "20 s"]
+def test_run__on_a_terminal__shows_how_far_it_is(write_model, tmp_path):
+    path = write_model(CELL + PULSE, NETWORK, LENGTH, outputs="")
+    command = [str(IZHI), "run", str(path), "--out", str(tmp_path / "out"), "--no-plot"]
     controller, terminal = pty.openpty()
     with subprocess.Popen(
-        [*command, "--no-plot", "--dt", "0.01 ms"], stdout=subprocess.DEVNULL, stderr=terminal
+        [*command, "--duration", "20 s", "--dt", "1e-3 ms"],
+        stdout=subprocess.DEVNULL,
+        stderr=terminal,
     ) as process:
         os.close(terminal)
         shown = b""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from izhi_models.annarchy.lower import lower_network
@@ -120,7 +120,13 @@ def populations() -> dict[str, Population]:
     """Return cells of sixty random dynamics, the same in each run of the tests."""
     found: dict[Dynamics, None] = {}
 
-    @settings(max_examples=60, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(
+        max_examples=60,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
     @given(dynamics())
     def collect(item: Dynamics) -> None:
         found[order_derived(item)] = None

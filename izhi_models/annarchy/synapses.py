@@ -1,0 +1,166 @@
+"""Turn the dynamics of a synapse into one that ANNarchy does at each connection.
+
+For synapses that cannot be summed over the connections of a cell: with states that an event
+changes by their own value, or that read the cell at the other end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+from izhi_models.annarchy.equations import euler_rate, print_expression
+from izhi_models.annarchy.program import WEIGHT, Equation, ProgramParameter, Synapse
+from izhi_models.errors import UnsupportedError
+from izhi_models.expr import Expr, Name, Select, fold, is_random, names, substitute
+from izhi_models.ir.dimensions import rescale
+from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.evaluate import initial_values
+from izhi_models.ir.passes import drop_unused, fold_constants, order_derived
+from izhi_models.ir.step import Step, make_step
+from izhi_models.network import WEIGHT as WEIGHT_NAME
+from izhi_models.network import Values
+from izhi_models.units import to_simulation
+
+
+@dataclass(frozen=True)
+class ConnectionSynapse:
+    """A synapse of a program, and the values that it starts with.
+
+    Parameters
+    ----------
+    definition : Synapse
+    values : dict of str to float
+        By symbol, in simulation units: parameters and initial values.
+    """
+
+    definition: Synapse
+    values: dict[str, float]
+
+
+def lower_synapse(
+    dynamics: Dynamics, values: Values, exposure: str, cells: Mapping[str, str]
+) -> ConnectionSynapse:
+    """Lower a synapse that each connection has for itself.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        Flat; its requirements are variables of the two cells.
+    values : dict of str to float
+        [SI]
+    exposure : str
+        What the postsynaptic cell adds up.
+    cells : mapping of str to str
+        Text that reads each requirement: ``post.s_3``.
+
+    Raises
+    ------
+    UnsupportedError
+        If events change several states by each other's values at once, or draw random numbers.
+    """
+    variable = dynamics.exposed(exposure) or exposure
+    ordered = order_derived(dynamics)
+    used = drop_unused(fold_constants(rescale(ordered)), frozenset({variable}))
+    if any(is_random(item) for item in used.expressions()):
+        raise UnsupportedError(f"'{dynamics.name}' draws random numbers at each connection")
+    reader = _Reader(make_step(used), cells)
+    definition = Synapse(
+        parameters=tuple(
+            ProgramParameter(reader.symbols[item.name], True)
+            for item in used.parameters
+            if item.name in reader.symbols
+        ),
+        equations=reader.equations(),
+        variables=reader.resting(),
+        pre_spike=reader.pre_spike(),
+        psp=reader.text(Name(variable)),
+    )
+    dimensions = used.dimensions()
+    start = initial_values(ordered, {**values, **dict.fromkeys(cells, 0.0)}, 1)
+    known = {**{name: float(value[0]) for name, value in start.items()}, **_numbers(values)}
+    return ConnectionSynapse(
+        definition,
+        {
+            symbol: to_simulation(known[name], dimensions[name])
+            for name, symbol in reader.symbols.items()
+        },
+    )
+
+
+def _numbers(values: Values) -> dict[str, float]:
+    return {name: value for name, value in values.items() if isinstance(value, float)}
+
+
+class _Reader:
+    """Writes the expressions of a step, with derived variables put in where they are read."""
+
+    def __init__(self, step: Step, cells: Mapping[str, str]) -> None:
+        self.step = step
+        self.states = [item.name for item in step.states]
+        own = [item.name for item in step.parameters if item.name not in cells]
+        own = [name for name in own if name != WEIGHT_NAME]
+        self.symbols = {name: f"p_{n}" for n, name in enumerate(own)}
+        self.symbols |= {name: f"s_{n}" for n, name in enumerate(self.states)}
+        self.printed = {**self.symbols, **cells, WEIGHT_NAME: WEIGHT}
+        self.derived: dict[str, Expr] = {}
+        for item in step.definitions:
+            self.derived[item.name] = substitute(item.value, self.derived)
+
+    def text(self, expr: Expr) -> str:
+        """Print an expression in states, parameters and variables of the cells."""
+        return print_expression(fold(substitute(expr, self.derived)), self.printed)
+
+    def equations(self) -> tuple[Equation, ...]:
+        """Return what is done in every step: all states advance at once, then blocks."""
+        now: dict[str, Expr] = {}
+        plain: set[str] = set()
+        for item in self.step.advances:
+            now[item.state] = substitute(item.value, self.derived)
+            plain.add(item.state)
+        for block in self.step.blocks:
+            test = substitute(block.test, {**self.derived, **now})
+            for action in block.assignments:
+                value = substitute(action.value, {**self.derived, **now})
+                before = now.get(action.state, Name(action.state))
+                now[action.state] = Select(test, value, before)
+                plain.discard(action.state)
+        odes, early, late = [], [], []
+        for number, (state, value) in enumerate(now.items()):
+            symbol = self.symbols[state]
+            rate = euler_rate(state, value) if state in plain else None
+            text = self.text(rate if rate is not None else value)
+            if rate is not None and "ite(" not in text:
+                odes.append(Equation(symbol, f"d{symbol}/dt = {text}", is_ode=True))
+                continue
+            early.append(Equation(f"n_{number}", f"n_{number} = {self.text(value)}", is_ode=False))
+            late.append(Equation(symbol, f"{symbol} = n_{number}", is_ode=False))
+        return (*early, *odes, *late)
+
+    def resting(self) -> tuple[str, ...]:
+        """Return the symbols of the states that only events change."""
+        moving = {item.state for item in self.step.advances}
+        moving |= {item.state for block in self.step.blocks for item in block.assignments}
+        return tuple(self.symbols[name] for name in self.states if name not in moving)
+
+    def pre_spike(self) -> tuple[str, ...]:
+        """Return what an arriving event does, each state after those that read its old value."""
+        now: dict[str, Expr] = {}
+        for block in self.step.on_events:
+            if "/" in block.port:
+                continue
+            before = {**self.derived, **now}
+            for item in block.assignments:
+                now[item.state] = substitute(item.value, {**before, **now})
+        order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(now, ()))
+        for state, value in now.items():
+            for read in names(value) & now.keys() - {state}:
+                order.add(read, state)
+        try:
+            ordered = list(order.static_order())
+        except CycleError:
+            raise UnsupportedError(
+                f"an event changes {', '.join(now)} by each other's values at once"
+            ) from None
+        return tuple(f"{self.symbols[name]} = {self.text(now[name])}" for name in ordered)
