@@ -22,6 +22,7 @@ from izhi_models.results import Results
 
 RESULTS = "results.h5"
 RECORD = "run.json"
+PICTURES = ("traces.png", "raster.png")
 PACKAGES = ("izhi-models", "ANNarchy", "pyNeuroML", "numpy", "scipy")
 
 
@@ -103,7 +104,8 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
     duration_s = model.duration(settings.duration)
     anchor = _existing_folder(settings.out)
     if plan:
-        resolve_outputs(plan, settings.out, reserved=(RESULTS, RECORD))
+        drawn = [f"{item.id}.png" for item in plan.displays if item.id.isidentifier()]
+        resolve_outputs(plan, settings.out, reserved=(RESULTS, RECORD, *PICTURES, *drawn))
     run = model.compile(
         dt=settings.dt,
         method=settings.method,
@@ -201,11 +203,12 @@ def _draw(model: Model, results: Results, out: Path) -> tuple[Path, ...]:
     plan = model.experiment.simulation
     if plan and plan.displays:
         return plots.write_displays(plan.displays, results, out)
-    pictures = []
+    traces, raster = (out / name for name in PICTURES)
+    written = []
     if results.traces:
-        pictures.append(out / "traces.png")
-        plots.save_figure(plots.draw_traces(results), pictures[-1])
+        plots.save_figure(plots.draw_traces(results), traces)
+        written.append(traces)
     if any(trains.count for trains in results.spikes.values()):
-        pictures.append(out / "raster.png")
-        plots.save_figure(plots.draw_raster(results), pictures[-1])
-    return tuple(pictures)
+        plots.save_figure(plots.draw_raster(results), raster)
+        written.append(raster)
+    return tuple(written)

@@ -6,7 +6,6 @@ program (`annarchy.lower`) -> build and simulate (`annarchy.run`) -> `Results`.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from izhi_models.ir.step import METHODS
 from izhi_models.lems.components import Model as Declarations
 from izhi_models.lems.components import read_model
 from izhi_models.lems.lower import lower_component
+from izhi_models.lems.parameters import Parameter, find_parameter
 from izhi_models.lems.simulation import Experiment, lower_experiment
 from izhi_models.lems.validate import find_faults
 from izhi_models.library import find_model
@@ -128,16 +128,24 @@ class Run:
         ------
         InputError
             If the path leads to no parameter, or the value does not fit.
+        UnsupportedError
+            If other values were computed from the parameter when the file was read.
         """
-        population, cell, name, dimension = self.model.parameter(path)
-        number: ArrayLike = value if not isinstance(value, str) else self._number(value, dimension)
-        if cell is not None:
-            if np.ndim(number):
+        found = self.model.parameter(path)
+        if isinstance(value, str):
+            value = self._number(value, found.dimension)
+        for name, cells in found.cells.items():
+            if cells is None:
+                self.simulator.set(found.population, name, value)
+                continue
+            values = self.simulator.parameter(found.population, name)
+            given = np.asarray(value, dtype=np.float64)
+            if given.ndim and found.is_one_cell:
                 raise InputError(f"'{path}' is one cell, and takes one number")
-            array = self.simulator.parameter(population, name)
-            array[cell] = number
-            number = array if array.size > 1 else float(array[0])
-        self.simulator.set(population, name, number)
+            if given.ndim and given.shape != values.shape:
+                raise InputError(f"'{path}' has {values.size} cells, not {given.size}")
+            values[cells] = given[cells] if given.ndim else given
+            self.simulator.set(found.population, name, values if values.size > 1 else values[0])
 
     def _number(self, text: str, dimension: Dimension) -> float:
         quantity = parse_quantity(text, self.model.declarations.types.units)
@@ -257,8 +265,8 @@ class Model:
             keep.setdefault(item.population, set()).update(item.variables)
         apart: dict[str, set[str]] = {}
         for path in per_cell:
-            population, _, name, _ = self.parameter(path)
-            apart.setdefault(population, set()).add(name)
+            found = self.parameter(path)
+            apart.setdefault(found.population, set()).update(found.cells)
         return lower_network(
             self.experiment.network,
             keep,
@@ -335,39 +343,9 @@ class Model:
             raise InputError(f"the {what} must be greater than zero, not {value:g} s")
         return float(value)
 
-    def parameter(self, path: str) -> tuple[str, int | None, str, Dimension]:
-        """Resolve the path of a parameter to population, cell, name and dimension."""
-        match = re.fullmatch(r"([^\[\]/]+)(?:\[(\d+)\])?/(.+)", path)
-        if match is None or match[1] not in self.experiment.network.populations:
-            known = self.experiment.network.populations
-            raise InputError(
-                Diagnostic(
-                    f"'{path}' is no path of a parameter",
-                    notes=(
-                        *suggest((match or [path, path])[1], known),
-                        "write population/parameter",
-                    ),
-                )
-            )
-        population = self.experiment.network.populations[match[1]]
-        cell = int(match[2]) if match[2] else None
-        if cell is not None and cell >= population.size:
-            raise InputError(f"'{match[1]}' has {population.size} cells: there is no cell {cell}")
-        name = match[3]
-        head, _, rest = name.partition("/")
-        for placed in population.attached:
-            if placed.id == head and rest and cell in (None, placed.cell):
-                name = f"{placed.place}/{rest}"
-                break
-        dimensions = {item.name: item.dimension for item in population.dynamics.parameters}
-        if name not in dimensions:
-            raise InputError(
-                Diagnostic(
-                    f"'{match[1]}' has no parameter '{match[3]}'",
-                    notes=suggest(match[3], dimensions),
-                )
-            )
-        return match[1], cell, name, dimensions[name]
+    def parameter(self, path: str) -> Parameter:
+        """Return the parameter at a path: see `Run.set`."""
+        return find_parameter(self.declarations, self.experiment.network, path)
 
 
 def _main_variable(population: Population) -> str | None:

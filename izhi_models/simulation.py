@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 
 from izhi_models.errors import Span
 
-EVENT_FORMATS = ("ID_TIME", "TIME_ID")
-
 
 @dataclass(frozen=True)
 class Line:
@@ -102,7 +100,7 @@ class EventOutputFile:
     path : str
         Directory of the file; empty if the file names none.
     format : str
-        One of `EVENT_FORMATS`.
+        ``TIME_ID`` or ``ID_TIME``.
     selections : tuple of (str, str, str)
         Id, selected cell (LEMS path, ``pop[0]``) and event port of each source.
     span : Span, optional

@@ -20,9 +20,8 @@ from types import ModuleType
 from typing import Any
 
 from izhi_models.annarchy.printing import replace_printer
-from izhi_models.annarchy.program import Neuron, Program, Synapse
+from izhi_models.annarchy.program import Neuron, Program, ProgramParameter, Synapse
 from izhi_models.annarchy.projections import ProjectionGenerator
-from izhi_models.annarchy.texts import assigned
 from izhi_models.annarchy.write import NEVER
 
 NETWORK_ID = 1  # ANNarchy numbers networks in the order of creation and names files after that
@@ -125,7 +124,7 @@ def _blaming(symbol: str | None) -> Iterator[None]:
 
 def _neuron(ann: Any, neuron: Neuron) -> Any:
     return ann.Neuron(
-        parameters=_parameters(ann, neuron),
+        parameters=_parameters(ann, neuron.parameters),
         equations=_equations(ann, neuron),
         spike=neuron.spike or NEVER,
         reset=list(neuron.reset),
@@ -135,11 +134,8 @@ def _neuron(ann: Any, neuron: Neuron) -> Any:
 def _synapse(ann: Any, synapse: Synapse | None) -> Any:
     if synapse is None:
         return None
-    # ANNarchy declares by itself what its equations and events assign to.
-    assigns = {assigned(text) for text in (*synapse.pre_spike, *synapse.post_spike)}
-    constant = [symbol for symbol in synapse.variables if symbol not in assigns]
     return ann.Synapse(
-        parameters=_parameters(ann, synapse) | {symbol: ann.Parameter(0.0) for symbol in constant},
+        parameters=_parameters(ann, synapse.declared),
         equations=_equations(ann, synapse),
         psp=synapse.psp,
         pre_spike=list(synapse.pre_spike) or None,
@@ -147,10 +143,10 @@ def _synapse(ann: Any, synapse: Synapse | None) -> Any:
     )
 
 
-def _parameters(ann: Any, item: Neuron | Synapse) -> Any:
+def _parameters(ann: Any, parameters: tuple[ProgramParameter, ...]) -> Any:
     return {
-        parameter.symbol: ann.Parameter(0.0, "global" if parameter.is_global else "local")
-        for parameter in item.parameters
+        item.symbol: ann.Parameter(0.0, "global" if item.is_global else "local")
+        for item in parameters
     }
 
 

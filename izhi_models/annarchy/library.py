@@ -9,31 +9,31 @@ A step with number k leads from time k*dt to (k+1)*dt. What is recorded in it is
 
 from __future__ import annotations
 
-import _ctypes
 import ctypes
-import os
-import tempfile
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from izhi_models.annarchy.build import Built, cache_directory
+from izhi_models.annarchy.build import Built
+from izhi_models.annarchy.native import (
+    INT_MAX,
+    check,
+    column,
+    int_array,
+    load,
+    memory,
+    too_large,
+    unload,
+)
 from izhi_models.annarchy.program import WEIGHT
-from izhi_models.errors import BackendError, Diagnostic, InternalError, RunError
+from izhi_models.errors import InternalError
 
-_INT_MAX = 2**31 - 1
 _MAX_DELAY = 2**16 - 1
-_TOO_LARGE_A_NUMBER = 2  # what the driver returns; anything else but 0 is lack of memory
-
-
-class _Column(ctypes.Structure):
-    _fields_ = (("data", ctypes.c_void_p), ("bytes", ctypes.c_int), ("size", ctypes.c_int64))
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ class Library:
     def __init__(self, built: Built) -> None:
         self._program = built.program
         self._dtype = np.dtype(np.float32 if built.program.precision == "float" else np.float64)
-        self._code = _load(built)
-        self._finalizer = weakref.finalize(self, _unload, self._code, built.program.threads)
+        self._code = load(built)
+        self._finalizer = weakref.finalize(self, unload, self._code, built.program.threads)
         self._sizes: tuple[int, ...] = ()
         self._views: list[dict[str, NDArray[Any]]] = []
         self._initial: list[tuple[NDArray[Any], NDArray[Any]]] = []
@@ -130,11 +130,11 @@ class Library:
         self._verify(not self._sizes, "create was called twice")
         chosen = tuple(item.size for item in self._program.neurons) if sizes is None else sizes
         fit = len(chosen) == len(self._program.neurons) and all(
-            1 <= size <= _INT_MAX for size in chosen
+            1 <= size <= INT_MAX for size in chosen
         )
         self._verify(fit, f"sizes {chosen} for {len(self._program.neurons)} populations")
         self._sizes = tuple(int(size) for size in chosen)
-        _check(self._code.izhi_create(_int_array(self._sizes), self._program.threads))
+        check(self._code.izhi_create(int_array(self._sizes), self._program.threads))
 
     def initialize(self, dt_ms: float, seed: int) -> None:
         """Allocate all parameters and variables, with value 0.
@@ -149,7 +149,7 @@ class Library:
         self._verify(bool(self._sizes) and not self._views, "initialize comes once, after create")
         self._verify(dt_ms > 0 and 0 <= seed < 2**32, f"step {dt_ms}, seed {seed}")
         self._seed = seed
-        _check(self._code.izhi_initialize(dt_ms, seed))
+        check(self._code.izhi_initialize(dt_ms, seed))
         for number, neuron in enumerate(self._program.neurons):
             views = {
                 symbol: self._map(number, member) for member, symbol in enumerate(neuron.symbols)
@@ -182,7 +182,7 @@ class Library:
             with np.errstate(over="raise"):
                 view[:] = values
         except FloatingPointError as error:
-            raise _too_large() from error
+            raise too_large() from error
 
     def get(self, neuron: int, symbol: str) -> NDArray[np.floating[Any]]:
         """Return the present values of a parameter or variable.
@@ -233,11 +233,11 @@ class Library:
         delays = np.ascontiguousarray(np.atleast_1d(delays_steps))
         self._verify_ranks(pre, self._sizes[item.pre])
         self._verify_ranks(post, self._sizes[item.post])
-        self._verify(pre.size == post.size <= _INT_MAX, f"{pre.size} and {post.size} ranks")
+        self._verify(pre.size == post.size <= INT_MAX, f"{pre.size} and {post.size} ranks")
         self._verify_delays(delays, pre.size)
         self._connected.pop(projection, None)
-        status = self._code.izhi_connect(projection, _column(pre), _column(post), _column(delays))
-        _check(status, f"{pre.size} connections")
+        status = self._code.izhi_connect(projection, column(pre), column(post), column(delays))
+        check(status, f"{pre.size} connections")
         self._connected[projection] = pre.size
         self.set_connections(projection, WEIGHT, weights)
         for symbol, value in values.items():
@@ -267,7 +267,7 @@ class Library:
         values = np.ascontiguousarray(np.atleast_1d(values))
         fit = values.shape in ((size,), (1,))
         self._verify(fit, f"{symbol!r} has {size} values, not {values.shape}")
-        _check(self._code.izhi_set(projection, member, _column(values)), "the connections")
+        check(self._code.izhi_set(projection, member, column(values)), "the connections")
 
     def get_connections(self, projection: int, symbol: str) -> NDArray[np.floating[Any]]:
         """Return the weight, a parameter or a variable of all connections.
@@ -302,13 +302,13 @@ class Library:
         period_steps : int
             Steps from row to row; the first row is the state at the time `period_steps` * dt.
         """
-        self._verify(1 <= period_steps <= _INT_MAX, f"period {period_steps}")
+        self._verify(1 <= period_steps <= INT_MAX, f"period {period_steps}")
         chosen, count = self._selection(neuron, ranks)
         members = self._program.neurons[neuron].symbols
         for symbol in symbols:
             width = self._view(neuron, symbol).size if chosen is None else count
             member = members.index(symbol)
-            _check(self._code.izhi_record_trace(neuron, member, chosen, count, period_steps))
+            check(self._code.izhi_record_trace(neuron, member, chosen, count, period_steps))
             self._traces.append((neuron, symbol, width))
 
     def record_spikes(
@@ -324,7 +324,7 @@ class Library:
             Cells to record; all if omitted.
         """
         chosen, count = self._selection(neuron, ranks)
-        _check(self._code.izhi_record_spikes(neuron, chosen, count, self._sizes[neuron]))
+        check(self._code.izhi_record_spikes(neuron, chosen, count, self._sizes[neuron]))
         self._trains.append(neuron)
 
     def run(self, n_steps: int) -> None:
@@ -340,11 +340,11 @@ class Library:
             Recording takes more memory than there is.
         """
         self._verify(bool(self._views), "run comes after initialize")
-        self._verify(0 <= n_steps <= _INT_MAX, f"{n_steps} steps")
+        self._verify(0 <= n_steps <= INT_MAX, f"{n_steps} steps")
         if self._step == 0:
             for view, start in self._initial:
                 start[:] = view
-        _check(self._code.izhi_run(n_steps))
+        check(self._code.izhi_run(n_steps))
         self._start_of_run = self._step
         self._step += n_steps
 
@@ -355,14 +355,14 @@ class Library:
         traces = []
         for index, (neuron, symbol, width) in enumerate(self._traces):
             address = self._code.izhi_trace(index, size)
-            values = _memory(address, size.value, self._dtype).copy()
+            values = memory(address, size.value, self._dtype).copy()
             traces.append(Trace(neuron, symbol, values.reshape(-1, width)))
         spikes = []
         for index, neuron in enumerate(self._trains):
             address = self._code.izhi_spike_steps(index, size)
-            steps = _memory(address, size.value, np.dtype(np.int64)).copy()
+            steps = memory(address, size.value, np.dtype(np.int64)).copy()
             address = self._code.izhi_spike_ranks(index)
-            ranks = _memory(address, size.value, np.dtype(np.int32)).copy()
+            ranks = memory(address, size.value, np.dtype(np.int32)).copy()
             spikes.append(Spikes(neuron, steps, ranks))
         self._code.izhi_clear()
         return Recorded(tuple(traces), tuple(spikes))
@@ -386,7 +386,7 @@ class Library:
         if self._step > 0:
             for view, start in self._initial:
                 view[:] = start
-        _check(self._code.izhi_reset(self._seed))
+        check(self._code.izhi_reset(self._seed))
         self._step = self._start_of_run = 0
 
     def rewind(self, step: int) -> None:
@@ -403,7 +403,7 @@ class Library:
         self._verify(bool(self._views), "rewind comes after initialize")
         self._verify(step == self._start_of_run, f"the last run did not start at step {step}")
         if step < self._step:
-            _check(self._code.izhi_rewind())
+            check(self._code.izhi_rewind())
             self._step = step
 
     def close(self) -> None:
@@ -456,12 +456,12 @@ class Library:
         if delays.size > 1:
             self._verify(bool(delays.max() <= _MAX_DELAY), f"a delay above {_MAX_DELAY} steps")
         elif delays.size == 1:
-            self._verify(bool(delays[0] <= _INT_MAX), f"a delay of {delays[0]} steps")
+            self._verify(bool(delays[0] <= INT_MAX), f"a delay of {delays[0]} steps")
 
     def _map(self, neuron: int, member: int) -> NDArray[Any]:
         size = ctypes.c_int64()
         address = self._code.izhi_view(neuron, member, size)
-        return _memory(address, size.value, self._dtype)
+        return memory(address, size.value, self._dtype)
 
     def _selection(
         self, neuron: int, ranks: Sequence[int] | NDArray[np.integer[Any]] | None
@@ -472,87 +472,4 @@ class Library:
         chosen = [int(rank) for rank in ranks]
         fit = chosen and min(chosen) >= 0 and max(chosen) < self._sizes[neuron]
         self._verify(bool(fit), f"ranks {chosen} of {self._sizes[neuron]} cells")
-        return _int_array(chosen), len(chosen)
-
-
-def _load(built: Built) -> ctypes.CDLL:
-    if built.program.threads > 1:
-        # Waiting threads that spin slow down everything else; the runtime reads this once.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    code = _open(built.image)
-    number, pointer, size = ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int64)
-    signatures: dict[str, tuple[Any, list[Any]]] = {
-        "create": (number, [pointer, number]),
-        "initialize": (number, [ctypes.c_double, ctypes.c_long]),
-        "connect": (number, [number, pointer, pointer, pointer]),
-        "set": (number, [number, number, pointer]),
-        "get": (None, [number, number, pointer]),
-        "view": (pointer, [number, number, size]),
-        "record_trace": (number, [number, number, pointer, ctypes.c_int64, number]),
-        "record_spikes": (number, [number, pointer, ctypes.c_int64, number]),
-        "run": (number, [number]),
-        "trace": (pointer, [number, size]),
-        "spike_steps": (pointer, [number, size]),
-        "spike_ranks": (pointer, [number]),
-        "clear": (None, []),
-        "reset": (number, [ctypes.c_long]),
-        "rewind": (number, []),
-        "delete": (None, []),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(code, f"izhi_{name}")
-        function.restype = result
-        function.argtypes = arguments
-    return code
-
-
-def _open(image: bytes) -> ctypes.CDLL:
-    failures = []
-    for directory in (None, cache_directory()):  # some systems execute nothing from /tmp
-        try:
-            with tempfile.TemporaryDirectory(prefix="izhi-", dir=directory) as folder:
-                path = Path(folder) / "library.so"
-                path.write_bytes(image)
-                return ctypes.CDLL(str(path))
-        except OSError as error:
-            failures.append(str(error))
-    raise BackendError(Diagnostic("the compiled program cannot be loaded", notes=(*failures,)))
-
-
-def _unload(code: ctypes.CDLL, threads: int) -> None:
-    code.izhi_delete()
-    if threads == 1:  # the threads of OpenMP go on to exist, so their code must
-        _ctypes.dlclose(code._handle)
-
-
-def _check(status: int, purpose: str = "the simulation") -> None:
-    if status == _TOO_LARGE_A_NUMBER:
-        raise _too_large()
-    if status != 0:
-        notes = ("record fewer variables or cells, or less often",)
-        raise RunError(Diagnostic(f"not enough memory for {purpose}", notes=notes))
-
-
-def _too_large() -> RunError:
-    return RunError(
-        Diagnostic(
-            "a value is too large for single precision",
-            notes=("single precision holds values up to 3.4e38, double precision up to 1.8e308",),
-        )
-    )
-
-
-def _column(values: NDArray[Any]) -> Any:
-    return ctypes.byref(_Column(values.ctypes.data, values.itemsize, values.size))
-
-
-def _int_array(values: Sequence[int]) -> Any:
-    return (ctypes.c_int * len(values))(*values)
-
-
-def _memory(address: int | None, size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return memory of the loaded code as an array that does not own it."""
-    if address is None or size == 0:
-        return np.empty(0, dtype)
-    memory = (ctypes.c_char * (size * dtype.itemsize)).from_address(address)
-    return np.frombuffer(memoryview(memory), dtype)
+        return int_array(chosen), len(chosen)

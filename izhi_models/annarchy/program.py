@@ -162,6 +162,13 @@ class Synapse:
         """The symbols that change during a run."""
         return (*(item.symbol for item in self.equations), *self.variables)
 
+    @property
+    def declared(self) -> tuple[ProgramParameter, ...]:
+        """The parameters of ANNarchy: it knows a variable only by what assigns to it."""
+        changed = {assigned(text) for text in (*self.pre_spike, *self.post_spike)}
+        fixed = [symbol for symbol in self.variables if symbol not in changed]
+        return (*self.parameters, *(ProgramParameter(symbol, False) for symbol in fixed))
+
     def to_lines(self) -> list[str]:
         """Return the definition for people, one line per item."""
         lines = [

@@ -26,7 +26,8 @@ extern ProjStruct{number} *proj{number};
 struct ProjStruct{number} : {base} {{
 {declarations}
 
-    ProjStruct{number}(int n_pre, int n_post, int n_parts) : {base}(n_pre, n_post, n_parts, {last}) {{
+    ProjStruct{number}(int n_pre, int n_post, int n_parts)
+        : {base}(n_pre, n_post, n_parts, {last}) {{
         members = {{{members}}};
     }}
 
@@ -64,7 +65,7 @@ now.clear();
 _EACH = """\
 const std::vector<int> &row = rows[part];
 for (int pre = 0; pre < n_pre; ++pre) {{
-    for (int i = row[pre]; i < row[pre + 1]; ++i) {{
+{pragma}    for (int i = row[pre]; i < row[pre + 1]; ++i) {{
         const int post = post_of[i];
 {code}
     }}
@@ -193,7 +194,7 @@ class _Writer:
             return ""
         value = self.description["psp"]["cpp"].rstrip("; ")
         code = f"%(post_prefix)sg_{self.item.target}%(post_index)s += {value};"
-        return _EACH.format(code=self._translated([code], 8))
+        return _EACH.format(code=self._translated([code], 8), pragma="")
 
     def _update(self) -> str:
         from ANNarchy.generator.Utils import generate_equation_code
@@ -206,7 +207,8 @@ class _Writer:
             for entry in self.description["variables"]
             if entry.get("pre_loop")
         ]
-        return self._translated(steps, 0) + _EACH.format(code=self._translated([code], 8))
+        each = _EACH.format(code=self._translated([code], 8), pragma="    #pragma omp simd\n")
+        return f"{self._translated(steps, 0)}\n{each}"
 
     def _post_event(self) -> str:
         code = [entry["cpp"] for entry in self.description["post_spike"]]

@@ -85,7 +85,7 @@ def _synapse(synapse: Synapse) -> list[str]:
 
 def _quantities(item: Neuron | Synapse) -> list[str]:
     lines = ["        parameters={"]
-    for parameter in item.parameters:
+    for parameter in item.declared if isinstance(item, Synapse) else item.parameters:
         locality = "global" if parameter.is_global else "local"
         lines.append(f'            "{parameter.symbol}": ann.Parameter(0.0, "{locality}"),')
     lines += ["        },", "        equations=["]

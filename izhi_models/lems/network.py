@@ -61,6 +61,8 @@ def lower_network(model: Model, network: Component) -> Network:
         except InputError as error:
             faults.extend(error.diagnostics)
     raise_if_errors(faults)  # what follows would only repeat them
+    if not populations:
+        raise InputError(Diagnostic(f"'{network.id}' has no population", network.span))
     inputs: list[Input] = []
     for place, lower in (("explicitInputs", _lower_explicit), ("inputs", _lower_list)):
         for component in network.children.get(place, ()):

@@ -22,7 +22,6 @@ from izhi_models.lems.lower import contained, variable_of
 from izhi_models.lems.network import lower_network, sent_ports
 from izhi_models.network import Network, Population
 from izhi_models.simulation import (
-    EVENT_FORMATS,
     Display,
     EventOutputFile,
     Line,
@@ -233,7 +232,7 @@ def _seed(simulation: Component) -> int | None:
 
 def _display(component: Component) -> Display:
     values = component.values
-    scale = values.get("timeScale", 1.0)
+    scale = _scale(component, "timeScale", 1.0)
     return Display(
         id=component.id,
         title=component.texts.get("title", component.id),
@@ -251,11 +250,23 @@ def _line(component: Component, time_scale: float) -> Line:
     return Line(
         id=component.id,
         quantity=component.texts.get("quantity", ""),
-        scale=component.values.get("scale", 1.0),
+        scale=_scale(component, "scale", 1.0),
         scale_unit=_scale_unit(component.element.get("scale") or "1"),
         color=component.texts.get("color", ""),
-        time_scale_s=component.values.get("timeScale", time_scale),
+        time_scale_s=_scale(component, "timeScale", time_scale),
     )
+
+
+def _scale(component: Component, name: str, default: float) -> float:
+    value = component.values.get(name, default)
+    if value == 0.0:
+        raise InputError(
+            Diagnostic(
+                f"'{name}' is 0, and values are divided by it",
+                component.element.attribute_span(name),
+            )
+        )
+    return value
 
 
 def _scale_unit(text: str) -> str:
@@ -291,26 +302,13 @@ def _event_output(component: Component) -> EventOutputFile:
         id=component.id,
         file_name=_file_name(component),
         path=component.texts.get("path", ""),
-        format=_event_format(component),
+        format=component.texts.get("format", "ID_TIME"),
         selections=tuple(
             (item.id, item.texts.get("select", ""), item.texts.get("eventPort", ""))
             for item in component.children.get("eventSelection", ())
         ),
         span=component.element.attribute_span("fileName"),
     )
-
-
-def _event_format(component: Component) -> str:
-    form = component.texts.get("format", EVENT_FORMATS[0])
-    if form not in EVENT_FORMATS:
-        raise InputError(
-            Diagnostic(
-                f"unknown format '{form}'",
-                component.element.attribute_span("format"),
-                (f"write {' or '.join(EVENT_FORMATS)}",),
-            )
-        )
-    return form
 
 
 # Paths
@@ -328,6 +326,7 @@ class _Paths:
     quantities: dict[str, Quantity] = field(default_factory=dict)
     sources: dict[str, tuple[str, int]] = field(default_factory=dict)
     faults: list[Diagnostic] = field(default_factory=list)
+    places: dict[str, dict[tuple[str, int], list[str]]] = field(default_factory=dict)
 
     def resolve(self, simulation: Component) -> None:
         """Resolve every quantity and event source below a Simulation."""
@@ -428,10 +427,9 @@ class _Paths:
     ) -> str:
         match = _MEMBER.fullmatch(steps[0])
         name, number = (match["id"], int(match["number"] or 0)) if match else ("", 0)
-        attached = [item for item in population.attached if (item.id, item.cell) == (name, index)]
-        if number < len(attached) and len(steps) > 1:
-            found = f"{attached[number].place}/"
-            return found + self._below(self.model.components[name], steps[1:])
+        places = self._places(population).get((name, index), [])
+        if number < len(places) and len(steps) > 1:
+            return f"{places[number]}/" + self._below(self.model.components[name], steps[1:])
         if name in population.synapses and len(steps) > 1:
             return self._of_synapse(population, index, name, steps[1:])
         if steps[0] in cell.type.attachments and len(steps) > 2:
@@ -469,6 +467,14 @@ class _Paths:
                 Diagnostic(f"'{'/'.join(steps)}' of '{synapse}' has no part in what it does")
             )
         return variable
+
+    def _places(self, population: Population) -> dict[tuple[str, int], list[str]]:
+        """Return where the components are that are attached, by their id and the cell."""
+        if population.id not in self.places:
+            places = self.places[population.id] = {}
+            for item in population.attached:
+                places.setdefault((item.id, item.cell), []).append(item.place)
+        return self.places[population.id]
 
     def _below(self, part: Component, steps: list[str]) -> str:
         prefix = ""

@@ -161,6 +161,31 @@ def test_set__input__changes_that_of_one_cell_or_of_all(model):
         assert_equal_to_hand(results, cell, current=current)
 
 
+def test_set__input_that_some_cells_have__leaves_the_inputs_of_others(write_model):
+    # Inputs of one structure share a place in the program.
+    second = PULSE.replace('id="pulse"', 'id="second"').replace("15", "20")
+    network = (
+        POPULATION
+        + DRIVEN.replace('pop[1]" input="pulse"', 'pop[1]" input="second"')
+        + '<explicitInput target="pop[2]" input="second"/>'
+    )
+    model = izhi_models.load(write_model(CELL + PULSE + second, network, LENGTH))
+    run = model.compile(record="pop/v")
+    for cell, current in enumerate((15.0, 20.0, 35.0)):
+        assert_equal_to_hand(run.simulate(), cell, current=current)
+        run.reset()
+    run.set("pop/second/amplitude", 12.0)
+    run.set("pop[2]/pulse/amplitude", 4.0)
+    results = run.simulate()
+    for cell, current in enumerate((15.0, 12.0, 16.0)):
+        assert_equal_to_hand(results, cell, current=current)
+    run.reset()
+    run.set("pop/pulse/amplitude", [13.0, 99.0, 5.0])
+    results = run.simulate()
+    for cell, current in enumerate((13.0, 12.0, 17.0)):
+        assert_equal_to_hand(results, cell, current=current)
+
+
 def test_set__value_for_each_cell__needs_per_cell(model):
     run = model.compile(record="pop/v")
     with pytest.raises(InputError, match="one value for all cells"):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from izhi_models.annarchy.build import Built, build
 from izhi_models.annarchy.library import Library
@@ -171,6 +172,33 @@ def test_run__normal__has_its_mean_and_deviation(built):
     assert once.mean() == pytest.approx(1.0, abs=5 * 2.0 / np.sqrt(30_000))
     assert once.std() == pytest.approx(2.0, abs=5 * 2.0 / np.sqrt(2 * 30_000))
     np.testing.assert_array_equal(twice, 2.0 * once)
+
+
+def test_run__drawn_numbers__are_distributed_as_they_should():
+    uniform = Equation("u_4", "u_4 = Uniform(2.0, 5.0)", is_ode=False)
+    neuron = replace(DRAW, equations=(*DRAW.equations, uniform))
+    for precision in ("double", "float"):
+        with Library(build(Program((neuron,), precision))) as library:
+            library.create([10_000])
+            library.initialize(0.1, 7)
+            library.record(0, ["r_2", "u_4"])
+            library.run(100)
+            normal, uniform_found = (item.values for item in library.drain().traces)
+        # A right generator fails with the probability of the threshold.
+        scaled = normal.ravel().astype(float) / 2.0
+        assert stats.kstest(scaled, "norm").pvalue > 1e-4
+        assert stats.kstest((uniform_found.ravel().astype(float) - 2) / 3, "uniform").pvalue > 1e-4
+        assert uniform_found.min() >= 2.0
+        assert uniform_found.max() <= 5.0
+        # The tail is drawn in a way of its own, beyond 3.65 deviations.
+        tail = np.abs(scaled) > 3.66
+        expected = 2 * stats.norm.sf(3.66)
+        assert stats.binomtest(int(tail.sum()), scaled.size, expected).pvalue > 1e-4
+        excess = stats.kstest(np.abs(scaled[tail]), stats.truncnorm(3.66, np.inf).cdf)
+        assert excess.pvalue > 1e-4
+        # One draw says nothing of the next: correlations of 1e6 pairs are below five errors.
+        for lag in (1, 2, 10_000):
+            assert abs(np.corrcoef(scaled[:-lag], scaled[lag:])[0, 1]) < 5e-3
 
 
 def test_run__seed__decides_the_random_numbers(built):

@@ -17,6 +17,7 @@ from izhi_models.annarchy.program import (
     Projection,
     Synapse,
 )
+from izhi_models.annarchy.write import write_definitions
 from izhi_models.errors import BackendError, InternalError, RunError
 
 DT = 0.5
@@ -534,3 +535,14 @@ def test_connect__ten_million__takes_few_bytes_each(precision, limit):
     n_bytes, arrived = result.stdout.split()
     assert arrived == "True"
     assert 10.0 < float(n_bytes) < limit
+
+
+def test_write_definitions__as_script__is_accepted_by_annarchy(tmp_path):
+    script = tmp_path / "definitions.py"
+    check = "print([item.target for item in net.get_projections()])\n"
+    script.write_text(write_definitions(PROGRAM) + check)
+    result = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    targets = [projection.target for projection in PROGRAM.projections]
+    assert result.stdout.splitlines()[-1] == str(targets)

@@ -8,7 +8,7 @@ import pytest
 
 from izhi_models.annarchy import build as module
 from izhi_models.annarchy.build import build, cache_directory
-from izhi_models.annarchy.program import Equation, Neuron, Program
+from izhi_models.annarchy.program import Equation, Neuron, Program, Projection
 from izhi_models.errors import BackendError, InputError, InternalError
 
 NEURON = Neuron("pop_0", (), (Equation("v_1", "dv_1/dt = -v_1", True),), None, (), 3)
@@ -68,7 +68,16 @@ def test_build__other_sizes__compiles_once(compiler):
 
 
 @pytest.mark.parametrize(
-    "program", [OTHER, replace(PROGRAM, precision="float"), replace(PROGRAM, threads=2)]
+    "program",
+    [
+        OTHER,
+        replace(PROGRAM, precision="float"),
+        replace(PROGRAM, threads=2),
+        Program(
+            (replace(NEURON, equations=(Equation("v_1", "v_1 = g_in_1", False),)),),
+            projections=(Projection("proj_0", 0, 0, "in_1"),),
+        ),
+    ],
 )
 def test_build__other_structure__compiles_again(compiler, program):
     assert build(program).key != build(PROGRAM).key
@@ -148,6 +157,17 @@ exit 1
         "  dv_1/dt = -v_1"
     )
     assert list(cache.iterdir()) == []
+
+
+def test_build__failing_projection__reports_its_definition(tmp_path, monkeypatch):
+    script = "#!/bin/sh\necho \"proj1.hpp:7:1: error: 'nothing'\" >&2\nexit 1\n"
+    use_compiler(tmp_path, monkeypatch, script)
+    neuron = replace(NEURON, equations=(Equation("v_1", "v_1 = g_in_1", False),))
+    projections = (Projection("proj_0", 0, 0, "in_1"), Projection("proj_1", 0, 0, "in_1"))
+    with pytest.raises(BackendError) as caught:
+        build(Program((neuron,), projections=projections))
+    assert "projection proj_1 from neuron 0" in str(caught.value)
+    assert "proj_0" not in str(caught.value)
 
 
 def test_build__no_compiler__names_the_package(monkeypatch, tmp_path):

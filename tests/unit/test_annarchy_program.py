@@ -7,6 +7,8 @@ from izhi_models.annarchy.program import (
     Neuron,
     Program,
     ProgramParameter,
+    Projection,
+    Synapse,
     verify_program,
 )
 from izhi_models.errors import InternalError
@@ -24,6 +26,34 @@ NEURON = Neuron(
     size=4,
 )
 PROGRAM = Program((NEURON,))
+
+LISTENER = replace(
+    NEURON,
+    symbol="pop_1",
+    equations=(*NEURON.equations, Equation("x_6", "x_6 = 2.0*g_in_1", is_ode=False)),
+)
+SYNAPSE = Synapse(
+    parameters=(ProgramParameter("q_1", is_global=True), ProgramParameter("q_2", is_global=False)),
+    equations=(
+        Equation("x_3", "dx_3/dt = -x_3/q_1", is_ode=True),
+        Equation("y_4", "y_4 = x_3*pre.v_4", is_ode=False),
+    ),
+    variables=("l_5",),
+    pre_spike=("x_3 += q_2*exp(l_5 - t)", "g_target += w*x_3", "l_5 = t"),
+    post_spike=("w = clip(w + x_3, 0.0, post.a_1)",),
+    psp="w*y_4*(pre.b_2 - post.v_4)",
+)
+PROJECTION = Projection("proj_0", 0, 1, "in_1", synapse=SYNAPSE)
+PLAIN = Projection("proj_1", 1, 1, "in_1", weights="one")
+CONNECTED = Program((NEURON, LISTENER), projections=(PROJECTION, PLAIN))
+
+
+def with_projection(**change: object) -> Program:
+    return replace(CONNECTED, projections=(replace(PROJECTION, **change), PLAIN))
+
+
+def with_synapse(**change: object) -> Program:
+    return with_projection(synapse=replace(SYNAPSE, **change))
 
 
 def with_equation(text: str) -> Program:
@@ -83,6 +113,7 @@ def test_verify_program__division_of_integers__is_refused(text):
         ({"size": True}, "size True"),
         ({"parameters": (ProgramParameter("v_4", is_global=False),)}, "two quantities"),
         ({"parameters": (ProgramParameter("int", is_global=False),)}, "not a generated name"),
+        ({"parameters": (ProgramParameter("g_1", is_global=False),)}, "not a generated name"),
         ({"equations": (Equation("v_4", "dv_4/dt = 1.0", False),)}, "does not start with"),
         ({"equations": (Equation("v_4", "v_4 = 1.0", True),)}, "does not start with"),
         ({"equations": (Equation("v_4", "v_4 = 1.0", False, "euler"),)}, "unknown method 'euler'"),
@@ -109,6 +140,88 @@ def test_verify_program__inconsistent_neuron__is_refused(change, message):
 def test_verify_program__inconsistent_program__is_refused(program):
     with pytest.raises(InternalError):
         verify_program(program)
+
+
+def test_verify_program__projections__are_accepted():
+    verify_program(CONNECTED)
+    verify_program(with_synapse(psp=None))
+    verify_program(with_synapse(pre_spike=()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["__import__('os').system('true')", "pre.__class__", "pre.v_4.real", "v_4", "post.z_9", "''"],
+)
+def test_verify_program__text_of_a_synapse_that_is_not_generated__is_refused(text):
+    for change in (
+        {"psp": text},
+        {"pre_spike": (f"g_target += {text}",)},
+        {"post_spike": (f"w = {text}",)},
+        {"equations": (Equation("x_3", f"x_3 = {text}", False), SYNAPSE.equations[1])},
+    ):
+        with pytest.raises(InternalError):
+            verify_program(with_synapse(**change))
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (with_projection(symbol="proj"), "'proj' is not a generated name"),
+        (with_projection(symbol="pop_1"), "two neurons or projections"),
+        (with_projection(target="g_1"), "'g_1' is not a generated name"),
+        (with_projection(target="exc"), "'exc' is not a generated name"),
+        (with_projection(target="in_2"), "no equation reads 'g_in_2'"),
+        (with_projection(post=0), "no equation reads 'g_in_1'"),
+        (with_projection(pre=2), "no neurons 2 and 1"),
+        (with_projection(pre=-1), "no neurons -1 and 1"),
+        (with_projection(weights="two"), "unknown weights 'two'"),
+        (with_projection(weights="one"), "'w = .*' does not assign"),
+        (with_synapse(variables=("x_3",)), "two quantities of one name"),
+        (with_synapse(variables=("w",)), "'w' is not a generated name"),
+        (with_synapse(pre_spike=("g_target = w",)), "'g_target = w' does not assign"),
+        (with_synapse(pre_spike=("g_target -= w",)), "'g_target -= w' does not assign"),
+        (with_synapse(pre_spike=("q_2 = w",)), "'q_2 = w' does not assign"),
+        (with_synapse(pre_spike=("pre.v_4 = w",)), "does not assign"),
+        (with_synapse(post_spike=("g_target += w",)), "'g_target .*' does not assign"),
+        (with_synapse(psp="g_target"), "unknown name 'g_target'"),
+        (with_synapse(psp="w*Uniform(0.0, 1.0)"), "unknown name 'Uniform'"),
+        (with_synapse(psp=None, pre_spike=("l_5 = t",)), "neither a psp nor 'g_target'"),
+        (replace(CONNECTED, projections=()), "unknown name 'g_in_1'"),
+        (
+            replace(CONNECTED, neurons=(NEURON, replace(LISTENER, spike="g_in_1 > 1.0"))),
+            "unknown name 'g_in_1'",
+        ),
+    ],
+)
+def test_verify_program__inconsistent_projection__is_refused(program, message):
+    with pytest.raises(InternalError, match=message):
+        verify_program(program)
+
+
+def test_json__projections__round_trip():
+    text = CONNECTED.to_json()
+    assert Program.from_json(text) == CONNECTED
+    with pytest.raises(InternalError, match=r"unknown name 'pre\.system'"):
+        Program.from_json(text.replace("pre.v_4", "pre.system"))
+
+
+def test_to_text__projection__lists_its_definition():
+    assert CONNECTED.to_text().split("\n\n", 3)[3] == (
+        "projection proj_0 from neuron 0 to g_in_1 of neuron 1 (weights)\n"
+        "  parameter q_1 (one)\n"
+        "  parameter q_2 (per connection)\n"
+        "  variable l_5\n"
+        "  dx_3/dt = -x_3/q_1\n"
+        "  y_4 = x_3*pre.v_4\n"
+        "  pre_spike x_3 += q_2*exp(l_5 - t)\n"
+        "  pre_spike g_target += w*x_3\n"
+        "  pre_spike l_5 = t\n"
+        "  post_spike w = clip(w + x_3, 0.0, post.a_1)\n"
+        "  psp w*y_4*(pre.b_2 - post.v_4)\n"
+        "\n"
+        "projection proj_1 from neuron 1 to g_in_1 of neuron 1 (one weight)\n"
+        "  pre_spike g_target += w\n"
+    )
 
 
 def test_verify_program__several_faults__reports_all():

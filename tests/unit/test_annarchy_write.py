@@ -3,7 +3,14 @@ from dataclasses import replace
 
 import pytest
 
-from izhi_models.annarchy.program import Equation, Neuron, Program, ProgramParameter
+from izhi_models.annarchy.program import (
+    Equation,
+    Neuron,
+    Program,
+    ProgramParameter,
+    Projection,
+    Synapse,
+)
 from izhi_models.annarchy.write import write_definitions
 from izhi_models.errors import InternalError
 
@@ -54,6 +61,35 @@ def test_write_definitions__cell_without_spikes__has_a_condition_that_is_false()
     source = write_definitions(Program((replace(NEURON, spike=None, reset=()),)))
     (neuron,) = calls(source, "Neuron")
     assert neuron[2] == "0.0 > 1.0"
+
+
+def test_write_definitions__projections__define_all_of_them():
+    listener = replace(NEURON, equations=(Equation("x_3", "x_3 = g_in_1", False),), spike=None)
+    synapse = Synapse(
+        parameters=(ProgramParameter("q_1", is_global=False),),
+        equations=(Equation("x_2", "dx_2/dt = -x_2/q_1", is_ode=True),),
+        pre_spike=("x_2 += 1.0", "g_target += w*x_2"),
+        post_spike=("w = w + x_2",),
+        psp="w*post.x_3",
+    )
+    program = Program(
+        (NEURON, replace(listener, symbol="pop_1", reset=())),
+        projections=(
+            Projection("proj_0", 0, 1, "in_1"),
+            Projection("proj_1", 1, 1, "in_1", synapse=synapse),
+        ),
+    )
+    source = write_definitions(program)
+    plain, own = calls(source, "connect")
+    assert plain == ["pop_0", "pop_1", "in_1", "proj_0"]
+    assert own[:3] + own[4:] == ["pop_1", "pop_1", "in_1", "proj_1"]
+    (found,) = calls(source, "Synapse")
+    assert found[2:] == [
+        "['x_2 += 1.0', 'g_target += w*x_2']",
+        "['w = w + x_2']",
+        "w*post.x_3",
+    ]
+    assert "# ANNarchy adds to g_target first" in source
 
 
 def test_write_definitions__foreign_text__is_refused():

@@ -47,6 +47,13 @@ def column(path: str) -> str:
     )
 
 
+def display(scales: str) -> str:
+    return (
+        '<Display id="picture" title="v" timeScale="1ms" xmin="0" xmax="9" ymin="-80" ymax="40">'
+        f'<Line id="v" quantity="pop[0]/v" {scales} color="#000000"/></Display>'
+    )
+
+
 def selection(path: str, port: str = "spike") -> str:
     return (
         '<EventOutputFile id="o" fileName="o.dat" format="TIME_ID">'
@@ -130,6 +137,7 @@ BAD_FILES = {
         5,
         "takes no inputs",
     ),
+    "no population": ({"network": ""}, 4, "'net' has no population"),
     "requirement": (
         {
             "components": TYPE.format(
@@ -189,6 +197,16 @@ BAD_FILES = {
             "pop[0]/__import__('os')": "has no variable",
         }.items()
     },
+    "scale zero": ({"outputs": display('scale="0mV" timeScale="1ms"')}, 7, "'scale' is 0"),
+    "time scale zero": ({"outputs": display('scale="1mV" timeScale="0s"')}, 7, "'timeScale' is"),
+    "picture": (
+        {
+            "outputs": display('scale="1mV" timeScale="1ms"')
+            + column("pop[0]/v").replace("o.dat", "picture.png")
+        },
+        7,
+        "'picture.png' is taken",
+    ),
     "selected cell": ({"outputs": selection("pop[2]")}, 7, "there is no cell 2"),
     "selected quantity": ({"outputs": selection("pop[0]/v")}, 7, "is no path of a cell"),
     "selected port": ({"outputs": selection("pop[0]", "spik")}, 7, "no events on a port 'spik'"),
@@ -207,6 +225,7 @@ BAD_FILES = {
             "a\\b": "has a backslash",
             "results.h5": "is taken",
             "run.json": "is taken",
+            "traces.png": "is taken",
             "": "lacks 'fileName'",
         }.items()
     },

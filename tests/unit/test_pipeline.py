@@ -86,13 +86,29 @@ def test_seconds__no_time_above_zero__is_refused(write_model, value):
 
 def test_parameter__paths__lead_to_cells_and_inputs(write_model):
     model = izhi_models.load(write_model(CELL + PULSE, DRIVEN))
-    population, cell, name, _ = model.parameter("pop/a")
-    assert (population, cell, name) == ("pop", None, "a")
-    assert model.parameter("pop[2]/v0")[1] == 2
+    assert model.parameter("pop/a").cells == {"a": None}
+    assert model.parameter("pop[2]/v0").cells == {"v0": [2]}
     at_one = model.parameter("pop[1]/pulse/amplitude")
-    assert at_one[:2] == ("pop", 1)
+    assert (at_one.population, list(at_one.cells.values())) == ("pop", [[1]])
     # All cells that have the input, though the first has none.
-    assert model.parameter("pop/pulse/amplitude")[2] == at_one[2]
+    assert model.parameter("pop/pulse/amplitude").cells == at_one.cells
+
+
+def test_parameter__from_which_others_were_computed__is_not_to_be_changed(write_model):
+    own = (
+        '<ComponentType name="own" extends="baseCell"><Exposure name="v" dimension="none"/>'
+        '<Parameter name="rate" dimension="per_time"/><Parameter name="k" dimension="none"/>'
+        '<DerivedParameter name="mean" dimension="time" value="1 / rate"/>'
+        '<DerivedParameter name="twice" dimension="time" value="2 * mean"/><Dynamics>'
+        '<StateVariable name="v" dimension="none" exposure="v"/>'
+        '<TimeDerivative variable="v" value="k / twice"/></Dynamics></ComponentType>'
+        '<own id="cell" rate="5Hz" k="1"/>'
+    )
+    model = izhi_models.load(write_model(own))
+    with pytest.raises(UnsupportedError, match="'rate' of 'pop' gave 'mean', 'twice'"):
+        model.parameter("pop/rate")
+    assert model.parameter("pop/twice").cells == {"twice": None}
+    assert model.parameter("pop/k").cells == {"k": None}
 
 
 @pytest.mark.parametrize(
