@@ -64,8 +64,6 @@ class Simulator:
     dt_s : float
         Length of a step. [s]
     seed : int
-    period_steps : int
-        Steps from one recorded row to the next.
     progress : callable, optional
         Called with a line about what is being compiled.
     """
@@ -331,8 +329,9 @@ class Simulator:
     def _locate(self, before: list[dict[str, NDArray[Any]]], steps: int) -> None:
         """Repeat the last steps, in ever smaller parts, up to the first that breaks a state."""
         self._fresh = False
+        found = self._first_not_finite()
         if steps == 1:
-            raise RunError(self._first_not_finite())
+            raise RunError(found)
         start = self._library.step - steps
         self._restore(before, start)
         part = -(-steps // _PARTS)
@@ -341,6 +340,7 @@ class Simulator:
             self._library.run(min(part, steps - done))
             if not _all_finite(self._states()):
                 self._locate(before, min(part, steps - done))
+        raise RunError(found)  # it did not come again, and is late by less than `steps`
 
     def _restore(self, states: list[dict[str, NDArray[Any]]], step: int) -> None:
         for number, values in enumerate(states):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -361,4 +360,3 @@ def test_run__many_times_with_other_values__starts_no_compiler_and_is_right(mode
         run.reset()
         run.set("pop/d", d)
         assert_equal_to_hand(run.simulate(), 0, d=d)
-    assert "ANNarchy" not in sys.modules  # it prints on import

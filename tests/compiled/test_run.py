@@ -405,7 +405,7 @@ def test_run__on_a_terminal__shows_how_far_it_is(write_model, tmp_path):
     command = [str(IZHI), "run", str(path), "--out", str(tmp_path / "out"), "--no-plot"]
     controller, terminal = pty.openpty()
     with subprocess.Popen(
-        [*command, "--duration", "20 s", "--dt", "1e-3 ms"],
+        [*command, "--duration", "60 s", "--dt", "1e-3 ms"],
         stdout=subprocess.DEVNULL,
         stderr=terminal,
     ) as process:
@@ -422,6 +422,6 @@ def test_run__on_a_terminal__shows_how_far_it_is(write_model, tmp_path):
     os.close(controller)
     assert process.returncode == 0
     text = shown.decode("utf-8", errors="replace")
-    done = {int(item) for item in re.findall(r"simulated (\d+)[\d.]* of 20000 ms", text)}
+    done = {int(item) for item in re.findall(r"simulated (\d+)[\d.]* of 60000 ms", text)}
     assert len(done) > 1
     assert re.search(r"\d+%", text)
