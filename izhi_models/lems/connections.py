@@ -11,10 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors, suggest
+from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import lower_part
-from izhi_models.lems.targets import attachment_of, check_gathered, find_cell
+from izhi_models.lems.targets import (
+    attachment_of,
+    check_gathered,
+    find_cell,
+    find_population,
+)
 from izhi_models.network import Population, Projection
 
 # Where a network keeps its event connections.
@@ -75,18 +80,10 @@ def lower_projections(
 def _lower_projection(
     model: Model, component: Component, populations: dict[str, Population]
 ) -> Iterator[Projection]:
-    ends = {}
-    for name in ("presynapticPopulation", "postsynapticPopulation"):
-        population = component.texts.get(name, "")
-        if population not in populations:
-            raise InputError(
-                Diagnostic(
-                    f"no population has the id '{population}'",
-                    component.element.attribute_span(name),
-                    suggest(population, populations),
-                )
-            )
-        ends[name] = population
+    ends = {
+        name: find_population(component, name, populations).id
+        for name in ("presynapticPopulation", "postsynapticPopulation")
+    }
     synapse = model.reference(component, "synapse")
     groups: dict[tuple[str, str, str], _Rows] = {}
     faults: list[Diagnostic] = []

@@ -70,6 +70,31 @@ def find_cell(
     return population, index
 
 
+def find_population(
+    component: Component, attribute: str, populations: dict[str, Population]
+) -> Population:
+    """Return the population whose id an attribute holds.
+
+    Parameters
+    ----------
+    component : Component
+    attribute : str
+    populations : dict of str to Population
+
+    Raises
+    ------
+    InputError
+        If there is no such population.
+    """
+    name = component.texts.get(attribute, "")
+    if name not in populations:
+        span = component.element.attribute_span(attribute)
+        raise InputError(
+            Diagnostic(f"no population has the id '{name}'", span, suggest(name, populations))
+        )
+    return populations[name]
+
+
 def attachment_of(component: Component, population: Population) -> str:
     """Return the list of a cell to which something is attached.
 

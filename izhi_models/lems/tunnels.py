@@ -12,10 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from izhi_models.errors import Diagnostic, InputError, raise_if_errors, suggest
+from izhi_models.errors import Diagnostic, InputError, raise_if_errors
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import lower_part
-from izhi_models.lems.targets import attachment_of, check_gathered, find_cell
+from izhi_models.lems.targets import (
+    attachment_of,
+    check_gathered,
+    find_cell,
+    find_population,
+)
 from izhi_models.network import Population, Projection
 
 CONTINUOUS_PLACES = ("electricalProjection", "continuousProjection")
@@ -58,7 +63,7 @@ def lower_tunnels(
 def _lower_projection(
     model: Model, component: Component, populations: dict[str, Population]
 ) -> Iterator[Projection]:
-    ends = [_population(component, name, populations) for name in _POPULATIONS]
+    ends = [find_population(component, name, populations) for name in _POPULATIONS]
     groups: dict[tuple[int, str], _Rows] = {}
     faults: list[Diagnostic] = []
     for _, connection in component.all_children():
@@ -79,19 +84,6 @@ def _lower_projection(
     raise_if_errors(faults)
     for (end, _), rows in groups.items():
         yield _projection(model, component, rows, end, ends)
-
-
-def _population(component: Component, name: str, populations: dict[str, Population]) -> Population:
-    wanted = component.texts.get(name, "")
-    if wanted not in populations:
-        raise InputError(
-            Diagnostic(
-                f"no population has the id '{wanted}'",
-                component.element.attribute_span(name),
-                suggest(wanted, populations),
-            )
-        )
-    return populations[wanted]
 
 
 def _components(connection: Component) -> tuple[str, str]:
