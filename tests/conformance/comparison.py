@@ -103,8 +103,10 @@ def move(run: Run, moved: Iterable[Edge]) -> None:
         )
         for name, change in shifts.items():
             path = f"{edge.place}/{name}"
-            population, cell, variable, _ = run.model.parameter(path)
-            present = float(run.simulator.parameter(population, variable)[cell])
+            found = run.model.parameter(path)
+            ((variable, cells),) = found.cells.items()
+            assert cells is not None
+            present = float(run.simulator.parameter(found.population, variable)[cells[0]])
             run.set(path, present + change)
 
 
