@@ -98,10 +98,11 @@ class Projection:
         Of the synapse.
     values : dict of str to float
         [SI]
-    pre_cells, post_cells : int array (n,)
-    weights : array (n,)
-    delays : array (n,)
-        [s]
+    pre_cells, post_cells : int32 array (n,)
+    weights : array (n,) or (1,)
+        A single one stands for all connections, and is kept so.
+    delays : array (n,) or (1,)
+        Likewise. [s]
     has_weights : bool
         False where the connections are of a kind without weights: all are 1 then.
     is_continuous : bool

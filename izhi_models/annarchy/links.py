@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from izhi_models.network import PEER, WEIGHT, Projection
 
 Targets = dict[str, str]
 Readable = Callable[[str, str], str]
+_Number = TypeVar("_Number", np.int32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Link:
     pre, post : int array (n,)
         Cells of the program's neurons.
     weights : array (n,) or (1,)
-    delays_s : array (n,)
+    delays_s : array (n,) or (1,)
         [s]
     values : dict of str to float
         Parameters and initial values of the synapse by symbol, in simulation units.
@@ -62,7 +64,10 @@ class Link:
 
     def delays_in_steps(self, dt_s: float) -> NDArray[np.int32]:
         """Return delays as numbers of steps, at least one: a spike acts in a later step."""
-        return np.maximum(np.rint(self.delays_s / dt_s), 1.0).astype(np.int32)
+        steps = self.delays_s / dt_s
+        np.rint(steps, out=steps)
+        np.maximum(steps, 1.0, out=steps)
+        return steps.astype(np.int32)
 
 
 def name_targets(
@@ -119,16 +124,31 @@ def lower_links(
             kinds.setdefault(key, []).append((projection, arrival.weight))
         for name, exposure in projection.own.items():
             synapse = _own_synapse(projection, exposure, readable)
+            single: list[tuple[Projection, Expr]] = [(projection, Name(WEIGHT))]
             definition = Definition(
-                f"own_{len(links)}", pre, post, targets[post][name], synapse=synapse.definition
+                f"own_{len(links)}",
+                pre,
+                post,
+                targets[post][name],
+                weights=_kind_of_weights(single),
+                synapse=synapse.definition,
             )
-            links.append(_link(definition, [(projection, Name(WEIGHT))], ends, synapse.values))
+            links.append(_link(definition, single, ends, synapse.values))
     for number, ((pre, post, target), members) in enumerate(kinds.items()):
-        weighted = any(names(weight) and item.has_weights for item, weight in members)
-        weights: Weights = "each" if weighted else "one"
-        definition = Definition(f"sum_{number}", pre, post, target, weights=weights)
+        definition = Definition(
+            f"sum_{number}", pre, post, target, weights=_kind_of_weights(members)
+        )
         links.append(_link(definition, members, ends, {}))
     return links
+
+
+def _kind_of_weights(members: Sequence[tuple[Projection, Expr]]) -> Weights:
+    """Tell whether connections need a weight each; equal numbers are no reason."""
+    weights = [_weights(*member) for member in members]
+    if len(members) == 1:
+        return "one" if weights[0].size == 1 else "each"
+    weighted = [item for item, weight in members if WEIGHT in names(weight) and item.has_weights]
+    return "each" if weighted else "one"
 
 
 def _own_synapse(projection: Projection, exposure: str, readable: Readable) -> ConnectionSynapse:
@@ -147,17 +167,38 @@ def _link(
     ends: dict[str, Ends],
     values: dict[str, float],
 ) -> Link:
-    weighted = definition.weights == "each"
+    sizes = [item.size for item, _ in members]
+    weights = [_weights(*member) for member in members]
     return Link(
         definition,
-        np.concatenate([item.pre_cells + ends[item.pre].first for item, _ in members]),
-        np.concatenate([item.post_cells + ends[item.post].first for item, _ in members]),
-        np.concatenate([_weights(*member) for member in members]) if weighted else np.ones(1),
-        np.concatenate([item.delays for item, _ in members]),
+        _joined([_moved(item.pre_cells, ends[item.pre].first) for item, _ in members]),
+        _joined([_moved(item.post_cells, ends[item.post].first) for item, _ in members]),
+        weights[0] if definition.weights == "one" else _spread(weights, sizes),
+        _spread([item.delays for item, _ in members], sizes),
         values,
     )
 
 
 def _weights(projection: Projection, weight: Expr) -> NDArray[np.float64]:
     """Return what each event counts: a product of the parameters that vary, or 1."""
-    return projection.weights if WEIGHT in names(weight) else np.ones(projection.size)
+    is_weighted = projection.has_weights and WEIGHT in names(weight)
+    return projection.weights if is_weighted else np.ones(1)
+
+
+def _moved(cells: NDArray[np.int32], first: int) -> NDArray[np.int32]:
+    return cells + np.int32(first) if first else cells
+
+
+def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
+    """Join arrays; a single one, which may take much of the memory, is not copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _spread(arrays: Sequence[NDArray[np.float64]], sizes: Sequence[int]) -> NDArray[np.float64]:
+    """Join values of connections, where an array of one value stands for all of its part."""
+    if len(arrays) == 1:
+        return arrays[0]
+    if all(item.size == 1 for item in arrays):
+        firsts = np.concatenate(arrays)
+        return firsts[:1] if (firsts == firsts[0]).all() else np.repeat(firsts, sizes)
+    return np.concatenate([np.broadcast_to(*pair) for pair in zip(arrays, sizes, strict=True)])

@@ -88,9 +88,8 @@ class Simulator:
         self._library.create()
         self._library.initialize(to_simulation(dt_s, TIME), seed % 2**32)
         for number, link in enumerate(lowering.links):
-            weights = link.weights if link.weights.size > 1 else float(link.weights[0])
             delays = link.delays_in_steps(dt_s)
-            self._library.connect(number, link.pre, link.post, weights, delays, **link.values)
+            self._library.connect(number, link.pre, link.post, link.weights, delays, **link.values)
         self._start: list[dict[str, NDArray[np.float64]]] = []
         self._traces = self._plan()
         self._fresh = False
