@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from izhi_models.annarchy.program import Equation, Neuron, Precision, ProgramParameter
+from izhi_models.annarchy.texts import HEAVISIDE
 from izhi_models.errors import UnsupportedError
 from izhi_models.expr import (
     RANDOM,
@@ -326,8 +327,7 @@ def _print(expr: Expr, symbols: Mapping[str, str], outer: int) -> str:
         case Negate(operand):
             return f"(-{_print(operand, symbols, 3)})"
         case Call("H", argument):
-            text = _print(argument, symbols, 0)
-            return f"ite({text} > 0.0, 1.0, ite({text} < 0.0, 0.0, 0.5))"
+            return f"{HEAVISIDE}({_print(argument, symbols, 0)})"
         case Call(function, argument):
             return f"{_FUNCTIONS.get(function, function)}({_print(argument, symbols, 0)})"
         case Compare(op, left, right):

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from izhi_models.annarchy.printing import replace_printer
+from izhi_models.annarchy.printing import Equation
 from izhi_models.annarchy.program import Neuron, Program, ProgramParameter, Synapse
 from izhi_models.annarchy.projections import ProjectionGenerator
 from izhi_models.annarchy.write import NEVER
@@ -62,11 +62,23 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+# What stands for modules of ANNarchy, by the names that are imported from them. Those unused here
+# take most of the time of the import, by matplotlib and SymPy.
+_REPLACED: dict[str, dict[str, Any]] = {
+    "intern.Profiler": {"Profiler": None},
+    "parser.CoupledEquations": {"CoupledEquations": None},
+    "parser.Equation": {"Equation": Equation},
+    "parser.Function": {"FunctionParser": None},
+    "parser.report.LatexParser": {"_process_random": str},
+    "parser.report.Report": {"report": None},
+}
+
+
 def _import_annarchy() -> Any:
-    # ANNarchy's profiler, unused here, is the only part that imports matplotlib: half of all time.
-    profiler = ModuleType("ANNarchy.intern.Profiler")
-    profiler.__dict__["Profiler"] = None
-    sys.modules[profiler.__name__] = profiler
+    for name, content in _REPLACED.items():
+        module = ModuleType(f"ANNarchy.{name}")
+        module.__dict__.update(content)
+        sys.modules[module.__name__] = module
     sys.argv = sys.argv[:1]  # ANNarchy parses the command line on import
     import ANNarchy
 
@@ -83,7 +95,7 @@ def _emit(program: Program, target: Path) -> None:
         dtype=ann.float32 if program.precision == "float" else ann.float64,
         num_threads=program.threads,
     )
-    replace_printer(program.precision)
+    Equation.precision = program.precision
     network = ann.Network()
     populations = []
     for neuron in program.neurons:
@@ -151,10 +163,7 @@ def _parameters(ann: Any, parameters: tuple[ProgramParameter, ...]) -> Any:
 
 
 def _equations(ann: Any, item: Neuron | Synapse) -> Any:
-    return [
-        ann.Variable(equation.text, method=equation.method if equation.is_ode else None)
-        for equation in item.equations
-    ]
+    return [ann.Variable(equation.text) for equation in item.equations]
 
 
 def _driver(program: Program) -> str:

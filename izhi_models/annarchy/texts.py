@@ -1,7 +1,7 @@
-"""What may be text in a program: generated symbols, numbers, operators and ANNarchy's functions.
+"""What may be text in a program: generated symbols, numbers, operators and functions.
 
-ANNarchy's parser evaluates definitions as Python and prints them into C++, so nothing else may
-reach it.
+ANNarchy copies definitions into C++, and evaluates them as Python where it reads them itself, so
+nothing else may reach it.
 """
 
 from __future__ import annotations
@@ -9,21 +9,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Set
 
-METHODS = frozenset({"explicit", "exponential", "implicit", "semiimplicit", "midpoint", "rk4"})
-
-_FUNCTIONS = frozenset({
-    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceiling", "clip", "cos", "cosh",
-    "exp", "factorial", "floor", "ite", "ln", "log", "log10", "max", "min", "modulo", "neg", "pos",
-    "pow", "power", "round", "sin", "sinh", "sqrt", "tan", "tanh",
-})  # fmt: skip
-_KEYWORDS = frozenset({"and", "else", "if", "not", "or", "t", "dt"})
-DISTRIBUTIONS = frozenset({"Exponential", "Gamma", "LogNormal", "Normal", "Uniform"})
+HEAVISIDE = "heaviside"
+# The functions of one argument, and what they are in C++.
+FUNCTIONS = {
+    "abs": "std::fabs",
+    "ceiling": "std::ceil",
+    "cos": "std::cos",
+    "cosh": "std::cosh",
+    "exp": "std::exp",
+    "factorial": "factorial",
+    HEAVISIDE: "heaviside",
+    "log": "std::log",
+    "sin": "std::sin",
+    "sinh": "std::sinh",
+    "sqrt": "std::sqrt",
+    "tan": "std::tan",
+    "tanh": "std::tanh",
+}
+_KEYWORDS = frozenset({"and", "ite", "or", "t", "dt"})
+DISTRIBUTIONS = frozenset({"Normal", "Uniform"})
 
 _SYMBOL = re.compile(r"(?!g_)[a-z]+_[0-9]+")  # ANNarchy takes g_* for a sum of inputs
 _TOKEN = re.compile(
     r" *(?:(?P<number>\d+\.?\d*(?:e[+-]?\d+)?(?!\w))"
     r"|(?P<word>(?:(?:pre|post)\.)?[A-Za-z_]\w*)"
-    r"|(?P<operator>==|!=|<=|>=|[-+*/^()<>,:]))"
+    r"|(?P<operator>==|!=|<=|>=|[-+*/^()<>,]))"
 )
 _ASSIGNMENT = re.compile(r"(?P<symbol>\w+) (?P<operator>[-+]?=) (?P<value>.*)")
 _INTEGER_DIVISION = re.compile(r"/ *\d+(?![\w.])|(?<![\w.])(?<!e[-+])\d+ */")
@@ -32,6 +42,11 @@ _INTEGER_DIVISION = re.compile(r"/ *\d+(?![\w.])|(?<![\w.])(?<!e[-+])\d+ */")
 def is_symbol(text: str) -> bool:
     """Return whether a text is a generated name."""
     return _SYMBOL.fullmatch(text) is not None
+
+
+def tokens(text: str) -> list[str]:
+    """Return the numbers, names and operators of a text that passed `expression_faults`."""
+    return [token[0].strip() for token in _TOKEN.finditer(text)]
 
 
 def words(text: str) -> set[str]:
@@ -48,7 +63,7 @@ def expression_faults(text: str, known: Set[str]) -> Iterator[str]:
     known : set of str
         Names that it may read, besides time, step and functions.
     """
-    allowed = known | _FUNCTIONS | _KEYWORDS
+    allowed = known | FUNCTIONS.keys() | _KEYWORDS
     position = 0
     while position < len(text):
         token = _TOKEN.match(text, position)

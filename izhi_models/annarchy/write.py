@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from izhi_models.annarchy.program import Neuron, Program, Projection, Synapse, verify_program
-from izhi_models.annarchy.texts import assigned
+from izhi_models.annarchy.texts import HEAVISIDE, assigned
 
 # A spiking neuron whose condition is constantly false. A rate-coded neuron would do for cells
 # without events, but it must compute and store `r` in every step, and no event could reach it;
 # the C++ compiler removes the loop over a constant condition.
 NEVER = "0.0 > 1.0"
+_HEAVISIDE = f"{HEAVISIDE}(x) = if x > 0.0: 1.0 else: if x < 0.0: 0.0 else: 0.5"
 
 
 def write_definitions(program: Program) -> str:
@@ -45,6 +46,8 @@ def write_definitions(program: Program) -> str:
         lines += ["", *_neuron(neuron)]
     for projection in program.projections:
         lines += ["", *_projection(projection, program)]
+    if any(f"{HEAVISIDE}(" in line for line in lines):
+        lines.insert(2, f'ann.add_function("{_HEAVISIDE}")')
     return "\n".join(lines) + "\n"
 
 
@@ -90,8 +93,7 @@ def _quantities(item: Neuron | Synapse) -> list[str]:
         lines.append(f'            "{parameter.symbol}": ann.Parameter(0.0, "{locality}"),')
     lines += ["        },", "        equations=["]
     for equation in item.equations:
-        method = f', method="{equation.method}"' if equation.is_ode else ""
-        lines.append(f'            ann.Variable("{equation.text}"{method}),')
+        lines.append(f'            ann.Variable("{equation.text}"),')
     return [*lines, "        ],"]
 
 

@@ -24,7 +24,7 @@ IZHIKEVICH = Neuron(
         ProgramParameter("d_3", is_global=False),
     ),
     equations=(
-        Equation("i_4", "i_4 = if t + dt >= d_3: 15.0 else: 0.0", is_ode=False),
+        Equation("i_4", "i_4 = ite(t + dt >= d_3, 15.0, 0.0)", is_ode=False),
         Equation("v_5", "dv_5/dt = 0.04*v_5^2 + 5.0*v_5 + 140.0 - u_6 + i_4", is_ode=True),
         Equation("u_6", "du_6/dt = a_1*(b_2*v_5 - u_6)", is_ode=True),
     ),
@@ -44,19 +44,7 @@ DRAW = Neuron(
     reset=(),
     size=3,
 )
-METHODS = ("explicit", "exponential", "midpoint", "rk4")
-DECAYS = tuple(
-    Neuron(
-        symbol=f"pop_{number}",
-        parameters=(ProgramParameter("k_1", is_global=True),),
-        equations=(Equation("x_2", "dx_2/dt = -k_1*x_2", is_ode=True, method=method),),
-        spike=None,
-        reset=(),
-        size=3,
-    )
-    for number, method in enumerate(METHODS, 2)
-)
-PROGRAM = Program((IZHIKEVICH, DRAW, *DECAYS))
+PROGRAM = Program((IZHIKEVICH, DRAW))
 A = np.array([0.02, 0.05, 0.1, 0.2])
 
 
@@ -80,9 +68,6 @@ def start(built: Built, seed: int = 1) -> Library:
     for symbol, value in {"a_1": A, "b_2": 0.2, "d_3": 20.0, "v_5": -70.0, "u_6": -14.0}.items():
         library.set(0, symbol, value)
     library.set(1, "k_1", 1.0)
-    for number in range(2, 6):
-        library.set(number, "k_1", 0.5)
-        library.set(number, "x_2", [1.0, 2.0, 3.0])
     return library
 
 
@@ -114,8 +99,8 @@ def test_run__izhikevich__is_forward_euler(built):
     (trace,), (train,) = recorded.traces, recorded.spikes
     assert len(spikes) > 100
     assert list(zip(train.steps, train.ranks, strict=True)) == spikes
-    # Sums are taken in another order; each spike multiplies the rounding error, by up to 1e4.
-    np.testing.assert_allclose(trace.values, v, rtol=0, atol=1e-9)
+    # The same operations in the same order.
+    np.testing.assert_array_equal(trace.values, v)
 
 
 def test_run__float__is_forward_euler_in_single_precision():
@@ -145,22 +130,6 @@ def test_run__two_threads__gives_the_same_numbers(built):
         np.testing.assert_array_equal(left.values, right.values)
     np.testing.assert_array_equal(one.spikes[0].steps, two.spikes[0].steps)
     np.testing.assert_array_equal(one.spikes[0].ranks, two.spikes[0].ranks)
-
-
-def test_run__each_method__follows_its_formula(built):
-    with start(built) as library:
-        library.run(50)
-        found = {method: library.get(item, "x_2") for item, method in enumerate(METHODS, 2)}
-    z = -0.5 * 0.1
-    factors = {
-        "explicit": 1 + z,
-        "exponential": np.exp(z),
-        "midpoint": 1 + z + z**2 / 2,
-        "rk4": 1 + z + z**2 / 2 + z**3 / 6 + z**4 / 24,
-    }
-    for method, factor in factors.items():
-        expected = np.array([1.0, 2.0, 3.0]) * factor**50
-        np.testing.assert_allclose(found[method], expected, rtol=1e-13)  # 50 roundings of 1e-16
 
 
 def test_run__normal__has_its_mean_and_deviation(built):
@@ -330,14 +299,14 @@ def test_library__many_in_turn__leave_nothing_loaded(built):
         lambda library: library.set(0, "a_1", np.ones((2, 2))),
         lambda library: library.set(0, "b_2", [1.0, 2.0, 3.0, 4.0]),
         lambda library: library.set(0, "q_9", 1.0),
-        lambda library: library.set(6, "a_1", 1.0),
+        lambda library: library.set(2, "a_1", 1.0),
         lambda library: library.set(-1, "a_1", 1.0),
         lambda library: library.record(0, ["v_5"], ranks=[4]),
         lambda library: library.record(0, ["v_5"], ranks=[-1]),
         lambda library: library.record(0, ["v_5"], ranks=[]),
         lambda library: library.record(0, ["v_5"], period_steps=0),
         lambda library: library.record(0, ["q_9"]),
-        lambda library: library.record_spikes(6),
+        lambda library: library.record_spikes(2),
         lambda library: library.run(-1),
         lambda library: library.create(),
         lambda library: library.initialize(0.1, 1),
@@ -358,7 +327,7 @@ def test_library__wrong_order__is_refused(built):
         lambda: library.run(1),
         lambda: library.get(0, "v_5"),
         lambda: library.create([4]),
-        lambda: library.create([4, 0, 3, 3, 3, 3]),
+        lambda: library.create([4, 0]),
     ):
         with pytest.raises(InternalError):
             call()
@@ -372,7 +341,7 @@ def test_library__wrong_order__is_refused(built):
 
 def test_run__recording_beyond_memory__is_an_error_and_harmless(built):
     with Library(built) as library:
-        library.create([10_000, 1, 1, 1, 1, 1])
+        library.create([10_000, 1])
         library.initialize(0.1, 1)
         library.record(0, ["v_5"])
         with pytest.raises(RunError, match="not enough memory"):
@@ -406,44 +375,36 @@ def test_build__anywhere__is_quiet_and_writes_nothing_there(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("equation", "precision", "message"),
+    ("value", "message"),
     [
-        # ANNarchy knows a condition only as the whole right side.
-        ("x_2 = 1.0 + (if t > 1.0: 2.0 else: 0.0)", "double", "must directly start with a if"),
-        ("x_2 = (t > 1.0", "double", "parentheses"),
+        ("1.0 + ite(t > 1.0, 2.0)", "'ite' with 2 arguments"),
+        ("(t > 1.0", "parentheses"),
+        ("k_1 * / 2.0", "'/' is no operand"),
+        ("k_1 2.0", "'2.0' found"),
+        ("exp(k_1, 2.0)", "'exp' with 2 arguments"),
     ],
 )
-def test_build__bad_definition__reports_cause_and_definition(equation, precision, message, capfd):
-    neuron = replace(DRAW, equations=(Equation("x_2", equation, False),))
-    with pytest.raises(BackendError) as caught:
-        build(Program((neuron,), precision))
-    assert message in str(caught.value)
-    assert equation in str(caught.value)
-    assert "Traceback" not in str(caught.value)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_build__code_that_does_not_compile__reports_cause_and_definition(capfd):
-    # ANNarchy declares the numbers to be drawn for equations only.
-    neuron = replace(DRAW, spike="t > 1.0", reset=("r_2 = Uniform(0.0, 1.0)",))
+def test_build__bad_definition__reports_cause_and_definition(value, message, capfd):
+    neuron = replace(DRAW, equations=(Equation("x_2", f"x_2 = {value}", False),))
     with pytest.raises(BackendError) as caught:
         build(Program((neuron,)))
-    assert "pop0.hpp:" in str(caught.value)
-    assert "reset r_2 = Uniform(0.0, 1.0)" in str(caught.value)
+    assert message in str(caught.value)
+    assert f"x_2 = {value}" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("precision", "rounding"), [("double", 2.3e-16), ("float", 1.2e-7)])
 def test_run__numbers_and_powers__are_those_written(precision, rounding):
     formulas = {
-        "x_2": "clip(0.01*k_1 + 5.0, 0.0, 15.0)",
+        "x_2": "2.0^3^0.5*k_1 - -k_1^2 - (k_1 - (1.0 - k_1))/2.0/3.0",
         "x_3": "0.000000001234567890123*k_1",
         "x_4": "1.234567890123e-12*k_1",
         "x_5": "12345678901.0*k_1 + 0.1234567890123456",
         "x_6": "2.0*k_1^5 + 1.5*k_1^3 + (k_1 + 1.0)^4",
         "x_7": "1.0/k_1^2 + 3.0/k_1^3",
         "x_8": "k_1^0.5 + k_1^40",
-        "x_9": "tanh(k_1) + ln(k_1) + log10(k_1) + sqrt(k_1) + exp(-k_1)",
+        "x_9": "tanh(k_1) + log(k_1) + abs(sqrt(k_1) + exp(-k_1))",
     }
     values = np.array([0.5, 1.25, 2.0])
     equations = tuple(Equation(name, f"{name} = {text}", False) for name, text in formulas.items())
@@ -454,8 +415,8 @@ def test_run__numbers_and_powers__are_those_written(precision, rounding):
         library.set(0, "k_1", values)
         library.run(1)
         found = {name: library.get(0, name) for name in formulas}
-    names = {"k_1": values, "clip": np.clip, "ln": np.log, "__builtins__": {}}
-    names |= {name: getattr(np, name) for name in ("tanh", "log10", "sqrt", "exp")}
+    names = {"k_1": values, "__builtins__": {}}
+    names |= {name: getattr(np, name) for name in ("tanh", "log", "sqrt", "exp", "abs")}
     for name, text in formulas.items():
         expected = eval(text.replace("^", "**"), names)
         # A few roundings each; the largest power doubles that of its base 40 times at most.
@@ -502,4 +463,4 @@ def test_write_definitions__as_script__is_accepted_by_annarchy(tmp_path):
     result = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, check=False, cwd=tmp_path
     )
-    assert result.stdout.splitlines()[-1] == "[4, 3, 3, 3, 3, 3] 1.0"
+    assert result.stdout.splitlines()[-1] == "[4, 3] 1.0"

@@ -74,7 +74,10 @@ LEARNING = Synapse(
         Equation("b_3", "db_3/dt = -b_3/q_1", is_ode=True),
     ),
     pre_spike=("g_target += w", "a_2 += 1.0", "w = w - 0.1*b_3"),
-    post_spike=("b_3 += 1.0", "w = clip(w + 0.2*a_2 + 0.01*pre.v_4, 0.0, 4.0)"),
+    post_spike=(
+        "b_3 += 1.0",
+        "w = ite(w + 0.2*a_2 + 0.01*pre.v_4 < 4.0, w + 0.2*a_2 + 0.01*pre.v_4, 4.0)",
+    ),
 )
 PROGRAM = Program(
     neurons=(PRE, POST),
@@ -472,14 +475,13 @@ def test_build__other_sizes_and_connections__are_not_compiled_again(built):
 
 
 def test_build__bad_synapse__reports_cause_and_definition(capfd):
-    # ANNarchy knows a condition only as the whole right side.
-    equation = Equation("x_9", "x_9 = 1.0 + (if t > 1.0: 2.0 else: 0.0)", is_ode=False)
+    equation = Equation("x_9", "x_9 = 1.0 + ite(t > 1.0, 2.0)", is_ode=False)
     synapse = replace(GAP, equations=(equation,))
     projection = replace(PROGRAM.projections[0], symbol="proj_77", synapse=synapse)
     program = replace(PROGRAM, projections=(projection, *PROGRAM.projections[1:]))
     with pytest.raises(BackendError) as caught:
         build(program)
-    assert "must directly start with a if" in str(caught.value)
+    assert "'ite' with 2 arguments" in str(caught.value)
     assert "proj_77" in str(caught.value)
     assert equation.text in str(caught.value)
     assert capfd.readouterr() == ("", "")

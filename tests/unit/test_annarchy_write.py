@@ -19,7 +19,7 @@ NEURON = Neuron(
     parameters=(ProgramParameter("a_1", is_global=False), ProgramParameter("b_2", is_global=True)),
     equations=(
         Equation("i_3", "i_3 = 2.0*b_2", is_ode=False),
-        Equation("v_4", "dv_4/dt = a_1*(i_3 - v_4)", is_ode=True, method="exponential"),
+        Equation("v_4", "dv_4/dt = a_1*(i_3 - v_4)", is_ode=True),
     ),
     spike="v_4 > 1.0",
     reset=("v_4 = 0.0",),
@@ -42,7 +42,7 @@ def test_write_definitions__one_neuron__defines_all_of_it():
     assert calls(source, "Parameter") == [["0.0", "local"], ["0.0", "global"]]
     assert calls(source, "Variable") == [
         ["i_3 = 2.0*b_2"],
-        ["dv_4/dt = a_1*(i_3 - v_4)", "exponential"],
+        ["dv_4/dt = a_1*(i_3 - v_4)"],
     ]
     (neuron,) = calls(source, "Neuron")
     assert neuron[2:] == ["v_4 > 1.0", "['v_4 = 0.0']"]
