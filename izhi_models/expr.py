@@ -387,6 +387,8 @@ def fold(expr: Expr) -> Expr:
     match expr:
         case Negate(operand):
             return _negated(operand)
+        case Call("random", Number(0.0)):
+            return ZERO
         case Call(function, Number(value)) if function != RANDOM:
             return _fold_call(function, value, expr)
         case Compare() | Logic():

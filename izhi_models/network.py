@@ -161,12 +161,15 @@ class Network:
     projections : tuple of Projection
     shared : dict of str to (Dimension, float)
         Quantities of the network that cells may require, such as its temperature. [SI]
+    seed : int or None
+        From which connections were drawn; None if none were.
     """
 
     id: str
     populations: dict[str, Population] = field(default_factory=dict)
     projections: tuple[Projection, ...] = ()
     shared: dict[str, tuple[Dimension, float]] = field(default_factory=dict)
+    seed: int | None = None
 
     @property
     def n_neurons(self) -> int:

@@ -27,6 +27,7 @@ from izhi_models.ir.step import METHODS
 from izhi_models.lems.components import Model as Declarations
 from izhi_models.lems.components import read_model
 from izhi_models.lems.lower import lower_component
+from izhi_models.lems.network import DEFAULT_SEED
 from izhi_models.lems.parameters import Parameter, find_parameter
 from izhi_models.lems.simulation import Experiment, lower_experiment
 from izhi_models.lems.validate import find_faults
@@ -36,7 +37,6 @@ from izhi_models.results import Results
 from izhi_models.units import TIME, Dimension, parse_quantity
 
 DEFAULT_STEP = "0.025 ms"
-DEFAULT_SEED = 1234  # that of the reference interpreter
 STAGES = ("ir", "program")
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -102,12 +102,13 @@ class Run:
             return self.simulator.simulate(seconds, advanced)
 
     def reset(self, seed: int | None = None) -> None:
-        """Go back to t = 0, with the present parameters.
+        """Go back to t = 0, with the present parameters and connections.
 
         Parameters
         ----------
         seed : int, optional
-            A new seed for everything random.
+            A new seed for everything random but the connections that rules have drawn: for others,
+            compile with another seed.
         """
         self.simulator.reset(seed)
 
@@ -205,7 +206,8 @@ class Model:
         method : str
             One of `izhi_models.ir.step.METHODS`.
         seed : int, optional
-            What the file asks for if left out, else 1234.
+            Of everything random, the connections that rules draw included. What the file asks
+            for if left out, else 1234.
         threads : int
         precision : {'double', 'float'}
         record : str or iterable of str
@@ -234,10 +236,11 @@ class Model:
         step_s = self.seconds(dt, "step")
         if seed is None:
             seed = plan.seed if plan and plan.seed is not None else DEFAULT_SEED
-        recordings = self.recordings(_listed(record))
         timings = dict(self.timings)
+        model = self._drawn_from(seed, timings)
+        recordings = model.recordings(_listed(record))
         with timed(timings, "lower"):
-            lowering = self.lower(
+            lowering = model.lower(
                 recordings,
                 per_cell=_listed(per_cell),
                 method=method,
@@ -248,7 +251,15 @@ class Model:
             simulator = Simulator(
                 lowering, recordings, step_s, seed, progress=lambda text: progress(text, 0.0)
             )
-        return Run(self, simulator, timings)
+        return Run(model, simulator, timings)
+
+    def _drawn_from(self, seed: int, timings: dict[str, float]) -> Model:
+        """Return the model with connections drawn from a seed."""
+        if self.network.seed in (None, seed):
+            return self
+        with timed(timings, "resolve"):
+            experiment = lower_experiment(self.declarations, seed)
+        return replace(self, experiment=replace(experiment, warnings=self.experiment.warnings))
 
     def lower(
         self,

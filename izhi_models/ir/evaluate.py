@@ -153,6 +153,37 @@ def evaluate_scalar(expr: Expr, scope: Mapping[str, float]) -> float:
         return float(_Evaluation(1, np.random.default_rng(0)).number(expr, arrays)[0])
 
 
+def evaluate_array(
+    expr: Expr, scope: Mapping[str, Array], n: int, random: np.random.Generator
+) -> Array:
+    """Return the values of an expression.
+
+    Parameters
+    ----------
+    expr : Expr
+        A number.
+    scope : mapping of str to float array (n,)
+        Values of all names in it.
+    n : int
+    random : numpy.random.Generator
+        Each ``random`` in it draws n numbers.
+
+    Returns
+    -------
+    float array (n,)
+    """
+    with _quiet():
+        return _Evaluation(n, random).number(expr, scope)
+
+
+def evaluate_truth(
+    expr: Expr, scope: Mapping[str, Array], n: int, random: np.random.Generator
+) -> Truth:
+    """Return where a condition holds; see `evaluate_array`."""
+    with _quiet():
+        return _Evaluation(n, random).truth(expr, scope)
+
+
 def initial_values(
     dynamics: Dynamics, values: Mapping[str, ArrayLike], n: int, seed: int = 0
 ) -> dict[str, Array]:

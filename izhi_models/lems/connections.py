@@ -88,6 +88,8 @@ def _lower_projection(
     groups: dict[tuple[str, str, str], _Rows] = {}
     faults: list[Diagnostic] = []
     for _, connection in component.all_children():
+        if "preCellId" not in connection.type.paths:
+            continue  # a rule, which is no connection
         try:
             _add(groups, connection, ("preCellId", "postCellId"), populations)
         except InputError as error:

@@ -1,6 +1,7 @@
 """The words of LEMS: which attributes and children each element of the language has.
 
-Source: LEMS 0.7.6, schema; ``Super`` and ``PathParameter`` are words of the reference interpreter.
+Source: LEMS 0.7.6, schema; ``Super``, ``PathParameter`` and ``If`` are words of the reference
+interpreter, and ``number`` of ``If`` is our own.
 Components are no part of the language: their words are those of their types.
 """
 
@@ -39,7 +40,7 @@ def _form(required: str = "", optional: str = "", children: str = "") -> Form:
 
 
 _ACTIONS = "StateAssignment EventOut Transition"
-_CONNECTING = "With ForEach EventConnection Tunnel MultiInstantiate ChildInstance"
+_CONNECTING = "With ForEach If EventConnection Tunnel MultiInstantiate ChildInstance"
 
 # Direct children of <Lems> that declare something.
 DECLARATIONS: dict[str, Form] = {
@@ -102,6 +103,7 @@ FORMS: dict[str, Form] = {
     "Super": _form(),
     "Structure": _form("", "", _CONNECTING),
     "ForEach": _form("instances as", "", _CONNECTING),
+    "If": _form("test", "number", _CONNECTING),
     "With": _form("as", "instance list index"),
     "EventConnection": _form(
         "from to", "sourcePort targetPort receiver receiverContainer delay", "Assign"

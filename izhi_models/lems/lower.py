@@ -108,6 +108,21 @@ def lower_part(model: Model, component: Component) -> Lowered:
     return replace(lowered, dynamics=settle_assigned_states(lowered.dynamics))
 
 
+def parameter_values(model: Model, component: Component) -> dict[str, float]:
+    """Return the parameters, derived ones included, properties and constants of a component.
+
+    Raises
+    ------
+    InputError
+        If an expression is malformed.
+    """
+    reader = _OwnDynamics(model, component)
+    constants = reader._constants()
+    values = reader._values(constants)
+    raise_if_errors(reader.faults)
+    return {**{item.name: item.value for item in constants}, **values}
+
+
 def contained(model: Model, component: Component) -> list[tuple[str, Component]]:
     """Return the parts of a component with their places, in order.
 

@@ -18,18 +18,20 @@ from izhi_models.errors import (
     suggest,
 )
 from izhi_models.expr import names
-from izhi_models.ir.dynamics import RESERVED, TIME_NAME, Dynamics, OnCondition, OnEvent, Variable
+from izhi_models.ir.dynamics import RESERVED, TIME_NAME, Dynamics, Variable
 from izhi_models.ir.passes import order_derived
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.connections import EVENT_PLACES, lower_projections
 from izhi_models.lems.lower import lower_component, lower_part, reserved
-from izhi_models.lems.targets import attachment_of, check_gathered, find_cell
+from izhi_models.lems.structure import find_rules, lower_rules
+from izhi_models.lems.targets import attachment_of, check_gathered, find_cell, sent_ports
 from izhi_models.lems.tunnels import CONTINUOUS_PLACES, lower_tunnels
 from izhi_models.memory import shortage
 from izhi_models.network import Input, Network, Population, Projection, Values, attach
 from izhi_models.units import Dimension
 
 _TEMPERATURE = Dimension(k=1)
+DEFAULT_SEED = 1234  # that of the reference interpreter
 _BYTES_PER_NAME = 24  # a value for each cell, and two while they are set up
 _SUPPORTED = {
     "populations",
@@ -41,7 +43,7 @@ _SUPPORTED = {
 }
 
 
-def lower_network(model: Model, network: Component) -> Network:
+def lower_network(model: Model, network: Component, seed: int = DEFAULT_SEED) -> Network:
     """Lower a network to populations with their inputs.
 
     Parameters
@@ -49,10 +51,14 @@ def lower_network(model: Model, network: Component) -> Network:
     model : Model
     network : Component
         Of a type that extends ``network``.
+    seed : int
+        Of what its rules draw.
     """
     faults: list[Diagnostic] = []
+    rules = find_rules(network)
+    ruled = {id(item) for rule in rules for item in (rule, rule.parent)}
     for place, child in network.all_children():
-        if place not in _SUPPORTED:
+        if place not in _SUPPORTED and id(child) not in ruled:
             raise UnsupportedError(Diagnostic(f"<{child.element.tag}> cannot be run", child.span))
     populations: dict[str, Population] = {}
     for component in network.children.get("populations", ()):
@@ -73,9 +79,12 @@ def lower_network(model: Model, network: Component) -> Network:
     try:
         projections = lower_projections(model, network, populations)
         projections.extend(lower_tunnels(model, network, populations))
+        made = lower_rules(model, rules, populations, seed)
     except InputError as error:
         faults.extend(error.diagnostics)
     raise_if_errors(faults)
+    inputs.extend(made.inputs)
+    projections.extend(made.projections)
     shared = {
         item.name: (item.dimension, network.values[item.name])
         for item in network.type.parameters.values()
@@ -97,19 +106,7 @@ def lower_network(model: Model, network: Component) -> Network:
         finished[name] = replace(whole, dynamics=dynamics)
         connected.extend(ending)
     raise_if_errors(faults)
-    return Network(network.id, finished, tuple(connected), shared)
-
-
-def sent_ports(dynamics: Dynamics) -> set[str]:
-    """Return the ports of a cell, not of its parts, on which it sends events.
-
-    Parameters
-    ----------
-    dynamics : Dynamics
-        Without regimes.
-    """
-    blocks: tuple[OnCondition | OnEvent, ...] = (*dynamics.conditions, *dynamics.on_events)
-    return {port for block in blocks for port in block.events if "/" not in port}
+    return Network(network.id, finished, tuple(connected), shared, seed if made.drawn else None)
 
 
 def _refuse_ports(dynamics: Dynamics, population: Population, network: Component) -> None:

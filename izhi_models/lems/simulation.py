@@ -19,7 +19,8 @@ from izhi_models.errors import (
 )
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import contained, variable_of
-from izhi_models.lems.network import lower_network, sent_ports
+from izhi_models.lems.network import DEFAULT_SEED, lower_network
+from izhi_models.lems.targets import sent_ports
 from izhi_models.network import Network, Population
 from izhi_models.simulation import (
     Display,
@@ -94,13 +95,15 @@ class Experiment:
         return [paths.quantity(f"{name}[{cell}]/{rest}") for cell in range(population.size)]
 
 
-def lower_experiment(model: Model) -> Experiment:
+def lower_experiment(model: Model, seed: int | None = None) -> Experiment:
     """Lower what a file wants run: its target, or its only network.
 
     Parameters
     ----------
     model : Model
         Without errors among its faults.
+    seed : int, optional
+        Of what the rules of the network draw; that of the Simulation if left out, else 1234.
 
     Raises
     ------
@@ -114,7 +117,8 @@ def lower_experiment(model: Model) -> Experiment:
     simulation = _find_simulation(model)
     if simulation is None:
         network = _only_network(model)
-        return Experiment(lower_network(model, network), None, {}, {}, model, warnings)
+        drawn = DEFAULT_SEED if seed is None else seed
+        return Experiment(lower_network(model, network, drawn), None, {}, {}, model, warnings)
     target = model.reference(simulation, "target")
     if target.type.is_a("network"):
         network = target
@@ -134,8 +138,10 @@ def lower_experiment(model: Model) -> Experiment:
                 suggest(target.id, [item.id for item in model.of_type("network")]),
             )
         )
-    lowered = lower_network(model, network)
     plan = _plan(simulation)
+    if seed is None:
+        seed = DEFAULT_SEED if plan.seed is None else plan.seed
+    lowered = lower_network(model, network, seed)
     paths = _Paths(model, lowered)
     paths.resolve(simulation)
     return Experiment(lowered, plan, paths.quantities, paths.sources, model, warnings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from izhi_models.errors import Diagnostic, InputError, suggest
+from izhi_models.ir.dynamics import Dynamics, OnCondition, OnEvent
 from izhi_models.lems.components import Component
 from izhi_models.network import Population
 
@@ -95,16 +96,30 @@ def find_population(
     return populations[name]
 
 
-def attachment_of(component: Component, population: Population) -> str:
-    """Return the list of a cell to which something is attached.
+def sent_ports(dynamics: Dynamics) -> set[str]:
+    """Return the ports of a cell, not of its parts, on which it sends events.
 
-    It is the one that `destination` names, else the first.
+    Parameters
+    ----------
+    dynamics : Dynamics
+        Without regimes.
+    """
+    blocks: tuple[OnCondition | OnEvent, ...] = (*dynamics.conditions, *dynamics.on_events)
+    return {port for block in blocks for port in block.events if "/" not in port}
+
+
+def attachment_of(
+    component: Component, population: Population, attribute: str = "destination"
+) -> str:
+    """Return the list of a cell to which something is attached.
 
     Parameters
     ----------
     component : Component
         Input or connection.
     population : Population
+    attribute : str
+        That names the list, if the component has it; else it is the first.
 
     Raises
     ------
@@ -112,7 +127,7 @@ def attachment_of(component: Component, population: Population) -> str:
         If the cell has no list, or none of this name.
     """
     names = [item.name for item in population.dynamics.attachments]
-    wanted = component.texts.get("destination")
+    wanted = component.texts.get(attribute)
     if wanted in names:
         return wanted
     if not names:
@@ -127,7 +142,7 @@ def attachment_of(component: Component, population: Population) -> str:
         raise InputError(
             Diagnostic(
                 f"'{population.component}' has no attachments '{wanted}'",
-                component.element.attribute_span("destination"),
+                component.element.attribute_span(attribute),
                 suggest(wanted, names),
             )
         )

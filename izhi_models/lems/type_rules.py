@@ -11,7 +11,7 @@ from izhi_models.errors import Diagnostic, InputError, suggest
 from izhi_models.lems.expression_rules import Scope
 from izhi_models.lems.read import Element
 from izhi_models.lems.types import ComponentType, Declaration, Table, TypeSystem
-from izhi_models.units import parse_quantity
+from izhi_models.units import NONE, TIME, parse_quantity
 
 # Tables whose names an attribute of Structure may give.
 _INSTANCES = (
@@ -38,7 +38,6 @@ _NAMED: dict[tuple[str, str], tuple[str, ...]] = {
     ("With", "index"): _NUMBERS,
     ("ForEach", "instances"): _INSTANCES,
     ("EventConnection", "receiver"): _COMPONENTS,
-    ("EventConnection", "delay"): _NUMBERS,
     ("Tunnel", "componentA"): _COMPONENTS,
     ("Tunnel", "componentB"): _COMPONENTS,
     ("ChildInstance", "component"): _COMPONENTS,
@@ -103,30 +102,39 @@ def _check_quantity(system: TypeSystem, item: Declaration, attribute: str) -> It
 
 
 def _check_derived_parameters(system: TypeSystem, resolved: ComponentType) -> Iterator[Diagnostic]:
-    scope = Scope(system, resolved.name)
-    for table in _NUMBERS:
-        declared: Table = getattr(resolved, table)
-        scope.known.update({name: item.dimension for name, item in declared.items()})
+    scope = _numbers(system, resolved)
     for item in resolved.derived_parameters.values():
         if item.element in resolved.element.children:
             scope.check_number(item.element, "value", item.dimension, f"'{item.name}'")
     yield from scope.faults
 
 
-def check_structure(resolved: ComponentType) -> Iterator[Diagnostic]:
-    """Yield a diagnostic for each unknown name in the Structure that a type itself declares.
+def check_structure(system: TypeSystem, resolved: ComponentType) -> Iterator[Diagnostic]:
+    """Yield what is wrong with names and expressions in the Structure that a type itself declares.
 
     Parameters
     ----------
+    system : TypeSystem
     resolved : ComponentType
     """
     structure = resolved.structure
     if structure is not None and structure in resolved.element.children:
-        yield from _check_instructions(resolved, structure, set())
+        scope = _numbers(system, resolved)
+        yield from _check_instructions(resolved, structure, set(), scope)
+        yield from scope.faults
+
+
+def _numbers(system: TypeSystem, resolved: ComponentType) -> Scope:
+    """Return the scope of the numbers that a type declares."""
+    scope = Scope(system, resolved.name)
+    for table in _NUMBERS:
+        declared: Table = getattr(resolved, table)
+        scope.known.update({name: item.dimension for name, item in declared.items()})
+    return scope
 
 
 def _check_instructions(
-    resolved: ComponentType, block: Element, outer: set[str]
+    resolved: ComponentType, block: Element, outer: set[str], scope: Scope
 ) -> Iterator[Diagnostic]:
     aliases = {*outer, *(item.get("as") or "" for item in block.find("With"))}
     for element in block.children:
@@ -145,8 +153,26 @@ def _check_instructions(
                 )
         if element.tag == "With" and not element.get("instance") and not element.get("list"):
             yield Diagnostic("<With> lacks 'instance', or 'list' and 'index'", element.span)
-        if element.tag == "ForEach":
-            yield from _check_instructions(resolved, element, {*aliases, element.get("as") or ""})
+        _check_expressions(element, scope, aliases)
+        if element.tag in ("ForEach", "If"):
+            inner = {*aliases, element.get("as") or ""} if element.tag == "ForEach" else aliases
+            # The name of what leads to a population stands for the population's number.
+            population = (element.get("instances") or "").rpartition("/")[2]
+            scope.known.setdefault(population, NONE)
+            yield from _check_instructions(resolved, element, inner, scope)
+
+
+def _check_expressions(element: Element, scope: Scope, aliases: set[str]) -> None:
+    """Check the expressions of a rule, in which loops stand for the numbers of their cells."""
+    local = Scope(scope.system, scope.type_name, {**scope.known, **dict.fromkeys(aliases, NONE)})
+    if element.tag == "If":
+        local.check_condition(element, "test")
+        local.check_number(element, "number", NONE, "'number'")
+    elif element.tag == "EventConnection":
+        local.check_number(element, "delay", TIME, "'delay'")
+        for assign in element.find("Assign"):
+            local.check_number(assign, "value", None, "'value'")
+    scope.faults.extend(local.faults)
 
 
 def _check_name(

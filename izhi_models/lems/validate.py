@@ -81,7 +81,7 @@ def _check_types(model: Model) -> Iterator[Diagnostic]:
         if not resolved.element.document.is_core:
             yield from check_declarations(model.types, resolved)
             yield from check_dynamics(model.types, resolved)
-            yield from check_structure(resolved)
+            yield from check_structure(model.types, resolved)
 
 
 def _check_lowering(model: Model) -> Iterator[Diagnostic]:

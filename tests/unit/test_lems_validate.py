@@ -57,7 +57,7 @@ def test_the_known_faults_of_the_core_types_are_all_that_is_found_in_them(core):
     for resolved in core.types.values():
         found += check_declarations(core, resolved)
         found += check_dynamics(core, resolved)
-        found += check_structure(resolved)
+        found += check_structure(core, resolved)
     assert sorted(f"{item.span.source.path.name}: {item.message}" for item in found) == [
         "Cells.xml: '-Si / 150' has no unit, expected Hz",
         "Cells.xml: '-Wi / 2' has no unit, expected Hz",

@@ -1,0 +1,519 @@
+"""Connections and inputs made by rules: the Structure of a ComponentType, executed on arrays.
+
+Source: LEMS, elements Structure, ForEach, With, If, EventConnection and Assign. Loops run over all
+their cells at once, in blocks of bounded size. In an expression the name of a loop is the number
+of the cell in its population, and the name of an attribute that leads to a population is the
+number of that population in the network, so that ``a .neq. b`` tells cells of one population
+apart. ``random`` draws anew for each connection or test. A connection whose weight is 0 is left
+out where that is proved to change nothing.
+
+The reference interpreter ignores ``If`` with all that it holds, and the delay of an
+EventConnection unless that is the name of a parameter; its expressions do not know the loops.
+``number`` of ``If`` is a word of this package: of the instances of the loop around it for which
+the test holds, so many are taken at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from izhi_models.errors import (
+    Diagnostic,
+    InputError,
+    Span,
+    UnsupportedError,
+    raise_if_errors,
+    suggest,
+)
+from izhi_models.expr import (
+    ONE,
+    RANDOM,
+    Binary,
+    Call,
+    Compare,
+    Expr,
+    Number,
+    fold,
+    is_random,
+    names,
+    parse_expression,
+    substitute,
+    walk,
+)
+from izhi_models.ir.evaluate import evaluate_array, evaluate_truth
+from izhi_models.lems.components import Component, Model
+from izhi_models.lems.lower import lower_part, parameter_values
+from izhi_models.lems.read import Element
+from izhi_models.lems.rows import Rows, Sink, is_silent_at_zero, receives, to_input, to_projection
+from izhi_models.lems.targets import attachment_of, check_gathered, find_cell, sent_ports
+from izhi_models.memory import available_bytes, shortage
+from izhi_models.network import WEIGHT, Input, Population, Projection
+
+BLOCK = 2**20  # cells of the innermost loop that are held at a time
+_BYTES = 4 + 4 + 8 + 8  # of a connection: its ends, weight and delay
+_TELLING = 0.1  # the part of memory from which on what a rule makes tells what it will make
+
+Populations = Mapping[str, Population]
+
+
+@dataclass
+class Made:
+    """What the rules of a network made.
+
+    Parameters
+    ----------
+    projections : list of Projection
+    inputs : list of Input
+    drawn : bool
+        True if random numbers had a part in it.
+    """
+
+    projections: list[Projection] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    drawn: bool = False
+
+
+def find_rules(network: Component) -> list[Component]:
+    """Return the components of a network whose Structure makes connections by a rule.
+
+    They are the network itself, its children, and theirs.
+    """
+    found = [network] if _is_rule(network, loops=False) else []
+    for place, children in network.children.items():
+        for child in children:
+            if _is_rule(child, loops=_is_core(network, place)):
+                found.append(child)
+            for below, items in child.children.items():
+                if not _is_core(child, below):
+                    found.extend(item for item in items if _is_rule(item, loops=False))
+    return found
+
+
+def _is_core(owner: Component, place: str) -> bool:
+    """Tell whether NeuroML declares a place, so that what it is for is known."""
+    declared = owner.type.children.get(place) or owner.type.child.get(place)
+    return declared is not None and declared.element.document.is_core
+
+
+def _is_rule(component: Component, *, loops: bool) -> bool:
+    """Tell whether a Structure connects; only by ForEach or If where `loops` is wanted."""
+    structure = component.type.structure
+    if structure is None:
+        return False
+    wanted = {"ForEach", "If"} if loops else {"EventConnection"}
+    return any(item.tag in wanted for item in _below(structure))
+
+
+def _below(element: Element) -> Iterator[Element]:
+    for child in element.children:
+        yield child
+        yield from _below(child)
+
+
+def _loops_around(block: Element, wanted: Element) -> list[Element]:
+    """Return the ForEach elements inside a block that an element stands in, outermost first."""
+    for child in block.children:
+        if wanted in _below(child):
+            own = [child] if child.tag == "ForEach" else []
+            return own + _loops_around(child, wanted)
+    return []
+
+
+def lower_rules(
+    model: Model, rules: Iterable[Component], populations: Populations, seed: int
+) -> Made:
+    """Execute the rules of a network.
+
+    Parameters
+    ----------
+    model : Model
+    rules : iterable of Component
+        As `find_rules` returns them.
+    populations : mapping of str to Population
+        With the cells' own dynamics.
+    seed : int
+        Of all that the rules draw. What a rule draws depends on this and on its id only.
+
+    Raises
+    ------
+    InputError
+        If a name in a rule leads nowhere, a value is out of range, or there are more connections
+        than memory can hold.
+    UnsupportedError
+        If a rule has what cannot be run.
+    """
+    made = Made()
+    faults: list[Diagnostic] = []
+    for component in rules:
+        rule = _Rule(model, component, populations, seed)
+        try:
+            rule.execute(made)
+        except InputError as error:
+            faults.extend(error.diagnostics)
+    raise_if_errors(faults)
+    return made
+
+
+class _Rule:
+    """Executes the Structure of one component."""
+
+    def __init__(
+        self, model: Model, component: Component, populations: Populations, seed: int
+    ) -> None:
+        self.model = model
+        self.component = component
+        self.populations = populations
+        self.name = _name(component)
+        self.random = np.random.default_rng([seed % 2**64, *self.name.encode()])
+        self.numbers = parameter_values(model, component)
+        self.sinks: dict[Element, Sink] = {}
+        self.visited: dict[Element, float] = {}
+        self.drawn = False
+
+    def execute(self, made: Made) -> None:
+        """Do all that the Structure says, and add it to what was made."""
+        for structure in _structures(self.component):
+            self._run(structure, Rows())
+        for number, sink in enumerate(self.sinks.values()):
+            name = f"{self.name}[{number}]" if len(self.sinks) > 1 else self.name
+            if receives(sink.lowered):
+                made.projections.append(to_projection(name, sink, self.component.span))
+            elif sink.count:
+                made.inputs.append(to_input(sink))
+        made.drawn |= self.drawn
+
+    def _run(self, block: Element, rows: Rows) -> None:
+        for element in block.children:
+            match element.tag:
+                case "ForEach":
+                    for part in self._each(element, rows):
+                        self._run(element, part)
+                case "If":
+                    self._run(element, self._chosen(element, rows))
+                case "With":
+                    rows = self._with(element, rows)
+                case "EventConnection":
+                    self._connect(element, rows)
+                case _:
+                    raise UnsupportedError(
+                        Diagnostic(f"<{element.tag}> in a rule cannot be run", element.span)
+                    )
+
+    # Loops
+
+    def _each(self, element: Element, rows: Rows) -> Iterator[Rows]:
+        """Yield the rows with each cell of a population, as many at a time as a block holds."""
+        population = self._population(element)
+        name = element.get("as") or ""
+        at_once = max(1, BLOCK // population.size)
+        width = population.size if _takes_number(element) else min(BLOCK, population.size)
+        for start in range(0, rows.n, at_once):
+            part = rows.take(slice(start, start + at_once))
+            for first in range(0, population.size, width):
+                found = part.times(name, population, first, min(first + width, population.size))
+                self.visited[element] = self.visited.get(element, 0.0) + found.n
+                yield found
+
+    def _population(self, element: Element) -> Population:
+        """Return the population to which the attribute leads that `instances` names."""
+        owner, name = _climb(self.component, element.get("instances") or "")
+        text = owner.texts.get(name)
+        if text is None:
+            raise InputError(
+                Diagnostic(
+                    f"'{name}' is no attribute that names a population",
+                    element.attribute_span("instances"),
+                    suggest(name, owner.texts),
+                )
+            )
+        found = self.populations.get(text.removeprefix("../"))
+        if found is None:
+            raise InputError(
+                Diagnostic(
+                    f"no population has the id '{text}'",
+                    owner.element.attribute_span(name),
+                    suggest(text, self.populations),
+                )
+            )
+        self.numbers[name] = float(list(self.populations).index(found.id))
+        return found
+
+    def _with(self, element: Element, rows: Rows) -> Rows:
+        attribute = element.get("instance") or ""
+        if attribute not in self.component.texts:
+            raise UnsupportedError(
+                Diagnostic(
+                    "in a rule this must be an attribute that holds the path of a cell",
+                    element.attribute_span("instance"),
+                )
+            )
+        population, cell = find_cell(self.component, attribute, dict(self.populations))
+        return rows.bind(element.get("as") or "", population, cell)
+
+    # Choices
+
+    def _chosen(self, element: Element, rows: Rows) -> Rows:
+        test = self._expression(element, "test")
+        chosen = evaluate_truth(test, _scope(rows), rows.n, self.random)
+        rows = rows.take(chosen)
+        return rows if element.get("number") is None else self._sampled(element, rows)
+
+    def _sampled(self, element: Element, rows: Rows) -> Rows:
+        """Return so many rows of each group, chosen at random, in their order."""
+        number = self._expression(element, "number")
+        if not isinstance(number, Number) or rows.group is None:
+            raise UnsupportedError(
+                Diagnostic(
+                    "'number' must be the same for all cells, in an If inside a ForEach",
+                    element.attribute_span("number"),
+                )
+            )
+        count = int(number.value)
+        if count < 0 or count != number.value:
+            raise InputError(
+                Diagnostic(
+                    f"{number.value:g} is no number of cells: it must be whole, and not negative",
+                    self._cause(element, "number"),
+                )
+            )
+        _, starts, sizes = np.unique(rows.group, return_index=True, return_counts=True)
+        if sizes.size < rows.groups or sizes.min(initial=rows.n) < count:
+            least = int(sizes.min()) if sizes.size == rows.groups else 0
+            raise InputError(
+                Diagnostic(
+                    f"{count} cells are to be chosen, out of {least}",
+                    self._cause(element, "number"),
+                )
+            )
+        self.drawn = True
+        order = np.lexsort((self.random.random(rows.n), rows.group))
+        kept = (starts[:, np.newaxis] + np.arange(count)).ravel()
+        return rows.take(np.sort(order[kept]))
+
+    # Connections
+
+    def _connect(self, element: Element, rows: Rows) -> None:
+        pre, sources = self._end(element, "from", rows)
+        post, cells = self._end(element, "to", rows)
+        if element not in self.sinks:
+            self.sinks[element] = self._sink(element, pre, post)
+        sink = self.sinks[element]
+        weights, delays = self._weights(element, rows), self._delays(element, rows)
+        if sink.drops and not weights.all():
+            kept = np.broadcast_to(weights != 0.0, cells.shape)
+            sources, cells = sources[kept], cells[kept]
+            weights = weights[kept] if weights.size == kept.size else weights
+            delays = delays[kept] if delays.size == kept.size else delays
+        sink.sources.append(sources)
+        sink.cells.append(cells)
+        sink.weights.append(weights)
+        sink.delays.append(delays)
+        sink.count += cells.size
+        if sink.loop is not None:
+            self._check_memory(sink.count * sink.bound / self.visited[sink.loop], sink.count)
+
+    def _end(
+        self, element: Element, attribute: str, rows: Rows
+    ) -> tuple[Population, NDArray[np.int32]]:
+        name = element.get(attribute) or ""
+        if name not in rows.cells:
+            raise InputError(
+                Diagnostic(
+                    f"nothing is known as '{name}' here",
+                    element.attribute_span(attribute),
+                    suggest(name, rows.cells),
+                )
+            )
+        return rows.cells[name]
+
+    def _sink(self, element: Element, pre: Population, post: Population) -> Sink:
+        receiver = self._receiver(element)
+        lowered = lower_part(self.model, receiver)
+        container = element.get("receiverContainer") or "destination"
+        attachment = attachment_of(self.component, post, container)
+        check_gathered(self.component, receiver, post, attachment)
+        if receives(lowered):
+            self._check_source(element, pre)
+        gathered = frozenset(
+            item.exposure for item in post.dynamics.gathers if item.attachment == attachment
+        )
+        has_weights = any(element.find("Assign"))
+        drops = has_weights and is_silent_at_zero(lowered, gathered)
+        loops = [
+            loop
+            for structure in _structures(self.component)
+            for loop in _loops_around(structure, element)
+        ]
+        bound = float(np.prod([float(self._population(loop).size) for loop in loops]))
+        chooses = any(item.tag == "If" for loop in loops for item in _below(loop))
+        if not drops and not chooses:
+            self._check_memory(bound, bound)
+        return Sink(
+            pre,
+            post,
+            receiver.id,
+            lowered,
+            attachment,
+            has_weights,
+            drops,
+            loops[-1] if loops else None,
+            bound,
+        )
+
+    def _receiver(self, element: Element) -> Component:
+        path = element.get("receiver")
+        if path is None:
+            raise UnsupportedError(
+                Diagnostic("events to a cell without a synapse cannot be run", element.span)
+            )
+        owner, name = _climb(self.component, path)
+        if name not in owner.type.references and name not in owner.type.links:
+            raise InputError(
+                Diagnostic(
+                    f"'{name}' is no reference to a component",
+                    element.attribute_span("receiver"),
+                    suggest(name, owner.type.references),
+                )
+            )
+        return self.model.reference(owner, name)
+
+    def _check_source(self, element: Element, pre: Population) -> None:
+        sent = sent_ports(pre.dynamics)
+        if not sent:
+            raise InputError(
+                Diagnostic(
+                    f"'{pre.component}', a {pre.dynamics.name}, sends no events",
+                    self.component.span,
+                    ("its ComponentType has no EventOut",),
+                )
+            )
+        attribute = element.get("sourcePort") or ""
+        port = self.component.texts.get(attribute)
+        if port is not None and port not in sent:
+            raise InputError(
+                Diagnostic(
+                    f"'{pre.component}' sends no events on a port '{port}'",
+                    self.component.element.attribute_span(attribute),
+                    suggest(port, sent),
+                )
+            )
+
+    def _weights(self, element: Element, rows: Rows) -> NDArray[np.float64]:
+        for assign in element.find("Assign"):
+            if assign.get("property") != WEIGHT:
+                raise UnsupportedError(
+                    Diagnostic(
+                        "a rule can give each connection a weight, and nothing else",
+                        assign.attribute_span("property"),
+                    )
+                )
+            return self._values(assign, "value", rows)
+        return np.ones(1)
+
+    def _delays(self, element: Element, rows: Rows) -> NDArray[np.float64]:
+        if element.get("delay") is None:
+            return np.zeros(1)
+        delays = self._values(element, "delay", rows)
+        if delays.min(initial=0.0) < 0.0:
+            raise InputError(
+                Diagnostic("a delay cannot be negative", self._cause(element, "delay"))
+            )
+        return delays
+
+    def _check_memory(self, expected: float, certain: float) -> None:
+        """Refuse what cannot fit, or will not if the rule goes on as it began."""
+        lacking = shortage(certain * _BYTES)
+        if lacking is None and certain * _BYTES > _TELLING * available_bytes():
+            lacking = shortage(expected * _BYTES)
+        if lacking is not None:
+            raise InputError(
+                Diagnostic(
+                    f"the rule makes {expected:.3g} connections, which {lacking}",
+                    self.component.span,
+                )
+            )
+
+    # Expressions
+
+    def _values(self, element: Element, attribute: str, rows: Rows) -> NDArray[np.float64]:
+        """Return a number for each row, or a single one for all if it cannot differ."""
+        expression = self._expression(element, attribute)
+        n = 1 if isinstance(expression, Number) else rows.n
+        values = evaluate_array(expression, _scope(rows), n, self.random)
+        if not np.isfinite(values).all():
+            raise InputError(Diagnostic("the value is not finite", self._cause(element, attribute)))
+        return values
+
+    def _expression(self, element: Element, attribute: str) -> Expr:
+        """Return an expression with the numbers of the component put in."""
+        written = parse_expression(element.get(attribute) or "")
+        for chance in _chances(written):
+            match self._filled(chance):
+                case Number(value) if not 0.0 <= value <= 1.0:
+                    raise InputError(
+                        Diagnostic(
+                            f"a probability is a number from 0 to 1, not {value:g}",
+                            self._cause(element, attribute, chance),
+                        )
+                    )
+        whole = self._filled(written)
+        self.drawn |= is_random(whole)
+        return whole
+
+    def _filled(self, expression: Expr) -> Expr:
+        known = {name: Number(value) for name, value in self.numbers.items()}
+        return fold(substitute(expression, known))
+
+    def _cause(self, element: Element, attribute: str, part: Expr | None = None) -> Span:
+        """Return the place of the one attribute of the component that an expression reads."""
+        read = names(part or parse_expression(element.get(attribute) or ""))
+        given = [name for name in self.component.element.attributes if name in read]
+        if len(given) == 1:
+            return self.component.element.attribute_span(given[0])
+        return element.attribute_span(attribute)
+
+
+def _structures(component: Component) -> list[Element]:
+    return [component.type.structure] if component.type.structure else []
+
+
+def _name(component: Component) -> str:
+    """Return the id of a rule, after those of what it stands in, below the network."""
+    steps: list[str] = []
+    item: Component | None = component
+    while item is not None and (item.parent is not None or not steps):
+        steps.append(item.id or item.type.name)
+        item = item.parent
+    return "/".join(reversed(steps))
+
+
+def _climb(component: Component, path: str) -> tuple[Component, str]:
+    """Return the component to which ``../`` lead, and the rest of a path."""
+    while path.startswith("../") and component.parent is not None:
+        component, path = component.parent, path[3:]
+    return component, path
+
+
+def _takes_number(loop: Element) -> bool:
+    return any(item.tag == "If" and "number" in item.attributes for item in _below(loop))
+
+
+def _scope(rows: Rows) -> dict[str, NDArray[np.float64]]:
+    return {name: cells.astype(np.float64) for name, (_, cells) in rows.cells.items()}
+
+
+def _chances(expression: Expr) -> Iterator[Expr]:
+    """Yield p of each ``random(1) .lt. p`` and ``H(p - random(1))``."""
+    draw = Call(RANDOM, ONE)
+    for node in walk(expression):
+        match node:
+            case Compare("<" | "<=", left, chance) if left == draw:
+                yield chance
+            case Compare(">" | ">=", chance, right) if right == draw:
+                yield chance
+            case Call("H", Binary("-", chance, right)) if right == draw:
+                yield chance
