@@ -22,9 +22,9 @@ import platform
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -32,6 +32,7 @@ from pathlib import Path
 
 import platformdirs
 
+from izhi_models.annarchy.process import Finished, run_limited
 from izhi_models.annarchy.program import Program, verify_program
 from izhi_models.errors import BackendError, Diagnostic, InputError
 
@@ -40,6 +41,7 @@ _DEFAULT_CACHE_BYTES = 2 * 1024**3
 _STALE_SECONDS = 3600.0  # no build takes that long: its process is gone
 _UNFINISHED = ".building-"
 _LOG_LINES = 8
+_DEFAULT_SECONDS = 900.0
 # The files that decide, besides the program, what is compiled.
 _OWN = (
     "connections.hpp", "driver.hpp", "functions.hpp", "random.hpp",
@@ -96,9 +98,10 @@ def build(program: Program, *, progress: Callable[[str], None] | None = None) ->
     Raises
     ------
     BackendError
-        No compiler, or ANNarchy or the compiler refused a definition, or the disk is full.
+        No compiler, or ANNarchy or the compiler refused a definition or took longer than the
+        `IZHI_BUILD_SECONDS` that each of them has, or the disk is full.
     InputError
-        An environment variable of the cache holds nonsense.
+        An environment variable holds nonsense.
     InternalError
         The program holds text that is not generated.
     """
@@ -111,6 +114,7 @@ def build(program: Program, *, progress: Callable[[str], None] | None = None) ->
     cached = image is not None
     if image is None:
         limit = _cache_limit()
+        _time_limit()
         image = _compiled(program, toolchain, progress or _ignore)
         with contextlib.suppress(OSError):  # a full disk or a cache deleted just now: not kept
             _publish(program, image, entry)
@@ -290,18 +294,26 @@ def _generate(program: Program, folder: Path, progress: Callable[[str], None]) -
     )
     if result.returncode == 0:
         return
-    lines = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
-    try:
-        report = json.loads(lines[-1])
-        symbol, message = report["symbol"], str(report["message"])
-    except (ValueError, KeyError, TypeError):
-        symbol, message = None, lines[-1]
+    symbol, message = _last_report(result.stderr)
+    if result.returncode is None:
+        raise _late("ANNarchy", program, symbol)
+    head, *rest = message.splitlines() or [f"exit status {result.returncode}"]
     raise BackendError(
         Diagnostic(
-            f"ANNarchy could not generate code: {message.splitlines()[0]}",
-            notes=(*message.splitlines()[1:_LOG_LINES], *_definitions(program, {symbol})),
+            f"ANNarchy could not generate code: {head}",
+            notes=(*rest[: _LOG_LINES - 1], *_definitions(program, {symbol})),
         )
     )
+
+
+def _last_report(text: str) -> tuple[str | None, str]:
+    """Return the definition that the generator named last, and what it said of it."""
+    last = (text.strip().splitlines() or [""])[-1]
+    try:
+        report = json.loads(last)
+        return report["symbol"], str(report["message"])
+    except (ValueError, KeyError, TypeError):
+        return None, last
 
 
 def _compile(
@@ -323,6 +335,8 @@ def _compile(
     )
     if result.returncode == 0:
         return
+    if result.returncode is None:
+        raise _late(Path(toolchain.compiler[0]).name, program, None)
     lines = result.stderr.strip().splitlines()
     errors = [line for line in lines if "error" in line] or lines[-_LOG_LINES:]
     errors = errors[:_LOG_LINES] or [f"exit status {result.returncode}"]
@@ -340,18 +354,38 @@ def _compile(
     )
 
 
-def _run(
-    command: list[str], folder: Path, environment: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **environment, "TMPDIR": str(folder)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> Finished:
+    variables = {**os.environ, **environment, "TMPDIR": str(folder)}
+    return run_limited(command, folder, variables, _time_limit())
+
+
+def _time_limit() -> float:
+    text = os.environ.get("IZHI_BUILD_SECONDS", str(_DEFAULT_SECONDS))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise InputError(
+            Diagnostic(
+                f"IZHI_BUILD_SECONDS={text} is no number of seconds",
+                notes=(f"expected a number above 0, such as {_DEFAULT_SECONDS:g}",),
+            )
+        )
+    return seconds
+
+
+def _late(tool: str, program: Program, symbol: str | None) -> BackendError:
+    definitions = _definitions(program, {symbol})
+    if not definitions:
+        texts = [item.to_text() for item in program.neurons]
+        texts += [item.to_text() for item in program.projections]
+        definitions = ("the largest definition:", max(texts, key=len))
+    return BackendError(
+        Diagnostic(
+            f"{tool} did not end within {_time_limit():g} s",
+            notes=("the variable IZHI_BUILD_SECONDS gives it more time", *definitions),
+        )
     )
 
 

@@ -4,8 +4,9 @@
 
 ANNarchy prints, reads the command line and keeps global state, so it is imported here only and
 this module runs only as a subprocess of `build`. It writes ANNarchy's sources and `driver.cpp`,
-which joins them with the fixed `driver.hpp`, into OUTDIR and nothing anywhere else. A failure is
-reported as one line of JSON on stderr: `{"symbol": neuron, projection or null, "message": text}`.
+which joins them with the fixed `driver.hpp`, into OUTDIR and nothing anywhere else. On stderr stand
+lines of JSON, `{"symbol": neuron, projection or null, "message": text}`: one for each definition as
+its turn comes, with an empty message, and one for a failure.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def main(arguments: list[str]) -> int:
         with contextlib.redirect_stdout(io.StringIO()):
             _emit(program, target)
     except _GenerationError as error:
-        print(json.dumps({"symbol": error.symbol, "message": str(error)}), file=sys.stderr)
+        _report(error.symbol, str(error))
         return 1
     (target / "driver.cpp").write_text(_driver(program), encoding="utf-8")
     return 0
@@ -72,6 +73,10 @@ _REPLACED: dict[str, dict[str, Any]] = {
     "parser.report.LatexParser": {"_process_random": str},
     "parser.report.Report": {"report": None},
 }
+
+
+def _report(symbol: str | None, message: str = "") -> None:
+    print(json.dumps({"symbol": symbol, "message": message}), file=sys.stderr, flush=True)
 
 
 def _import_annarchy() -> Any:
@@ -128,6 +133,7 @@ def _emit(program: Program, target: Path) -> None:
 
 @contextlib.contextmanager
 def _blaming(symbol: str | None) -> Iterator[None]:
+    _report(symbol)
     try:
         yield
     except Exception as error:

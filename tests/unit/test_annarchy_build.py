@@ -170,6 +170,54 @@ def test_build__failing_projection__reports_its_definition(tmp_path, monkeypatch
     assert "proj_0" not in str(caught.value)
 
 
+# Starts another process, as a compiler does, and waits for it.
+ENDLESS = """#!/bin/sh
+sleep 1000 &
+echo $! > "{log}"
+echo '{{"symbol": "pop_1", "message": ""}}' >&2
+wait
+"""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("stage", ["compiler", "generator"])
+def test_build__endless__is_killed_and_names_the_definition(tmp_path, monkeypatch, cache, stage):
+    log, scratch = tmp_path / "log", tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    generate = module._generate
+    use_compiler(tmp_path, monkeypatch, ENDLESS.format(log=log))
+    if stage == "generator":
+        monkeypatch.setattr(module, "_generate", generate)
+        monkeypatch.setattr("sys.executable", os.environ["CXX"])
+    monkeypatch.setenv("IZHI_BUILD_SECONDS", "2")
+    larger = replace(OTHER.neurons[0], symbol="pop_1")
+    with pytest.raises(BackendError) as caught:
+        build(Program((NEURON, larger)))
+    tool = {"compiler": "c++", "generator": "ANNarchy"}[stage]
+    assert f"{tool} did not end within 2 s\n  the variable IZHI_BUILD_SECONDS" in str(caught.value)
+    assert "neuron pop_1" in str(caught.value)
+    assert "neuron pop_0" not in str(caught.value)
+    assert not is_running(int(log.read_text()))
+    assert list(cache.iterdir()) == list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "inf"])
+def test_build__time_limit_that_is_none__is_refused(compiler, monkeypatch, seconds):
+    monkeypatch.setenv("IZHI_BUILD_SECONDS", seconds)
+    with pytest.raises(InputError, match="IZHI_BUILD_SECONDS"):
+        build(PROGRAM)
+    assert n_calls(compiler) == 0
+
+
 def test_build__no_compiler__names_the_package(monkeypatch, tmp_path):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
