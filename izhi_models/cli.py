@@ -89,10 +89,12 @@ def commands() -> None:
 )
 @click.option(
     "--method",
-    type=click.Choice(["euler", "exponential_euler", "midpoint", "rk4"]),
-    default="euler",
+    type=click.Choice(
+        ["auto", "euler", "exponential_euler", "exponential_midpoint", "midpoint", "rk4"]
+    ),
+    default="auto",
     show_default=True,
-    help="Integrator.",
+    help="Integrator; auto is exponential_midpoint for cells with gates, euler for all others.",
 )
 @click.option(
     "--record", multiple=True, metavar="PATH", help="Record this too: pop[0]/v, or pop/v for all."

@@ -53,7 +53,7 @@ class Settings:
     seed: int | None = None
     threads: int = 1
     precision: Precision = "double"
-    method: str = "euler"
+    method: str = "auto"
     record: tuple[str, ...] = ()
     plot: bool = True
     command: tuple[str, ...] = ()

@@ -189,7 +189,7 @@ class Model:
         self,
         *,
         dt: str | float | None = None,
-        method: str = "euler",
+        method: str = "auto",
         seed: int | None = None,
         threads: int = 1,
         precision: Precision = "double",
@@ -266,7 +266,7 @@ class Model:
         recordings: Iterable[Recording],
         *,
         per_cell: Iterable[str] = (),
-        method: str = "euler",
+        method: str = "auto",
         threads: int = 1,
         precision: Precision = "double",
     ) -> Lowering:

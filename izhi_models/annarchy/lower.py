@@ -110,7 +110,7 @@ def lower_network(
     keep: Mapping[str, Iterable[str]],
     *,
     per_cell: Mapping[str, Iterable[str]] = MappingProxyType({}),
-    method: str = "euler",
+    method: str = "auto",
     precision: Precision = "double",
     threads: int = 1,
 ) -> Lowering:
@@ -148,7 +148,7 @@ def lower_network(
     for number, (dynamics, populations) in enumerate(kinds.items()):
         kept = frozenset(name for item in populations for name in keep.get(item.id, ()))
         kept |= _read_by_synapses(dynamics, {item.id for item in populations}, network)
-        step = make_step(_prepare(dynamics, kept, precision), method)
+        step = make_step(_prepare(dynamics, kept, precision), method, kept)
         apart = {name for item in populations for name in per_cell.get(item.id, ())}
         shared_names = _shared_parameters(step, populations) - apart
         emission = Emission(step, shared_names, precision, targets[number])

@@ -16,7 +16,7 @@ variable are what is recorded of it, and what blocks read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from izhi_models.errors import InternalError
 from izhi_models.expr import (
@@ -27,6 +27,7 @@ from izhi_models.expr import (
     Name,
     children,
     fold,
+    names,
     rebuild,
 )
 from izhi_models.ir import integrators
@@ -81,7 +82,9 @@ class Step:
     out_ports: tuple[str, ...]
 
 
-def make_step(dynamics: Dynamics, method: str = "euler") -> Step:
+def make_step(
+    dynamics: Dynamics, method: str = "euler", keep: frozenset[str] | None = None
+) -> Step:
     """Return one step of a dynamics.
 
     Parameters
@@ -91,12 +94,15 @@ def make_step(dynamics: Dynamics, method: str = "euler") -> Step:
         derived.
     method : str
         One of `METHODS`.
+    keep : frozenset of str, optional
+        Exposures and variables that are read at the end of the step, by a recorder or a synapse;
+        all if left out. What nothing reads is not defined.
     """
     if dynamics.regimes or dynamics.gathers:
         raise InternalError(f"'{dynamics.name}' still has regimes or open lists of attachments")
     running = map_expressions(dynamics, _after_start)
     advance = integrators.METHODS[method](running)
-    return Step(
+    step = Step(
         parameters=(*running.parameters, *running.requirements),
         constants=running.constants,
         states=running.states,
@@ -108,6 +114,25 @@ def make_step(dynamics: Dynamics, method: str = "euler") -> Step:
         on_events=running.on_events,
         out_ports=running.out_ports,
     )
+    if keep is None:
+        return step
+    return _without_unread(step, {running.exposed(name) or name for name in keep})
+
+
+def _without_unread(step: Step, keep: set[str]) -> Step:
+    """Drop definitions that a method does not read, since it reads them inside the step."""
+    read = set(keep)
+    assigning: tuple[Block | OnEvent, ...] = (*step.blocks, *step.on_events)
+    for assignment in (*step.advances, *(a for item in assigning for a in item.assignments)):
+        read |= names(assignment.value)
+    for block in step.blocks:
+        read |= names(block.test)
+    kept = []
+    for item in reversed(step.definitions):
+        if item.name in read:
+            kept.append(item)
+            read |= names(item.value)
+    return replace(step, definitions=tuple(reversed(kept)))
 
 
 def _after_start(expr: Expr) -> Expr:

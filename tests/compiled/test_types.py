@@ -112,8 +112,10 @@ def check_interpreter(results: Results, population: Population, method: str) -> 
 
 # What one step of length z, in time constants, leaves of the distance to rest.
 REMAINS = {
+    "auto": lambda z: 1 - z,  # forward Euler for cells without gates
     "euler": lambda z: 1 - z,
     "exponential_euler": lambda z: math.exp(-z),
+    "exponential_midpoint": lambda z: math.exp(-z),
     "midpoint": lambda z: 1 - z + z**2 / 2,
     "rk4": lambda z: 1 - z + z**2 / 2 - z**3 / 6 + z**4 / 24,
 }
