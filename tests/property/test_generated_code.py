@@ -117,11 +117,11 @@ def values(draw_from: np.random.Generator) -> dict[str, np.ndarray]:
 
 @functools.cache
 def populations() -> dict[str, Population]:
-    """Return cells of some fifty random dynamics, the same in each run of the tests."""
+    """Return cells of some seventy random dynamics, the same in each run of the tests."""
     found: dict[Dynamics, None] = {}
 
     @settings(
-        max_examples=48,
+        max_examples=72,
         derandomize=True,
         database=None,
         phases=[Phase.generate],
@@ -183,7 +183,7 @@ def expect(population: Population, method: str) -> Expected:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_compiled_code_does_what_the_interpreter_does(method: str) -> None:
-    # A quarter of the cells for each method, all in one program.
+    # A share of the cells for each method, all in one program.
     chosen = dict(list(populations().items())[METHODS.index(method) :: len(METHODS)])
     cells = tuple(range(N_CELLS))
     names = (*STATES, *DERIVED)
