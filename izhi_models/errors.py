@@ -10,8 +10,8 @@ import bisect
 import difflib
 import functools
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,6 @@ _EXCERPT = 160  # characters of a source line in a message
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True)
 class Source:
     """The text of one file as it was read.
 
@@ -28,12 +27,18 @@ class Source:
     ----------
     path : Path
         Where the text came from, as it is shown to the user.
-    text : str
-        The whole decoded text.
+    text : str or callable
+        The whole decoded text, or what returns it when it is needed.
     """
 
-    path: Path
-    text: str = field(repr=False)
+    def __init__(self, path: Path, text: str | Callable[[], str]) -> None:
+        self.path = path
+        self._text = text
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The whole text."""
+        return self._text if isinstance(self._text, str) else self._text()
 
     def position(self, offset: int) -> tuple[int, int]:
         """Return the line and column, both counted from 1, of a character offset."""

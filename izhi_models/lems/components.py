@@ -13,8 +13,10 @@ from pathlib import Path
 
 from izhi_models.errors import Diagnostic, InputError, Note, Span, suggest
 from izhi_models.lems.read import Document, Element, read_with_includes
+from izhi_models.lems.lists import Rows, as_in_rows, check_ids, row_values
+from izhi_models.lems.tables import Table
 from izhi_models.lems.types import ComponentType, Declaration, TypeSystem, resolve_types
-from izhi_models.units import Dimension, Quantity, parse_quantity
+from izhi_models.units import NONE, QUANTITY, Dimension, Quantity, parse_quantity
 
 # Root elements that are no components. Source: LEMS, element Lems; NeuroML 2 schema.
 _LANGUAGE = {"Include", "include", "Target", "Dimension", "Unit", "ComponentType", "Assertion"}
@@ -41,6 +43,8 @@ class Component:
         Attributes that the type declares as Text, Path, Link or reference, as written.
     children : dict of str to list of Component
         By the place that the type declares, places in order of first appearance.
+    rows : Rows or None
+        What follows it in a list, equal but for its numbers.
     """
 
     id: str
@@ -50,6 +54,7 @@ class Component:
     values: dict[str, float] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     children: dict[str, list[Component]] = field(default_factory=dict)
+    rows: Rows | None = None
 
     def __repr__(self) -> str:
         return f"<{self.type.name} '{self.id}'>"
@@ -381,15 +386,17 @@ def _bind_quantity(
     model: Model, component: Component, declaration: Declaration, text: str, element: Element
 ) -> None:
     attribute = {"Property": "defaultValue", "Fixed": "value"}.get(element.tag, declaration.name)
-    span = element.attribute_span(attribute)
     try:
         quantity = parse_quantity(text, model.types.units)
     except InputError as error:
         first = error.diagnostics[0]
-        model.faults.append(Diagnostic(first.message, span, first.notes))
+        bare = declaration.dimension == NONE and QUANTITY.fullmatch(text) is None
+        notes = ("write a bare number: 0.5",) if bare else first.notes
+        model.faults.append(Diagnostic(first.message, element.attribute_span(attribute), notes))
         return
     wanted = declaration.dimension
     if wanted is not None and quantity.dimension != wanted:
+        span = element.attribute_span(attribute)
         model.faults.append(_wrong_dimension(model.types, declaration.name, quantity, wanted, span))
         return
     component.values[declaration.name] = quantity.value
@@ -411,8 +418,23 @@ def _bind_child(model: Model, parent: Component, element: Element) -> None:
     if placed is None:
         return
     place, resolved = placed
+    told = len(model.faults)
     child = _bind(model, element, resolved, parent)
     parent.children.setdefault(place, []).append(child)
+    if element.rows is not None:
+        model.faults[told:] = [as_in_rows(item, element.rows.size) for item in model.faults[told:]]
+        if resolved.element.document.is_core:
+            child.rows = _bind_rows(model, child, element.rows)
+        else:  # it may read what a table does not keep
+            for row in range(element.rows.size):
+                _bind_child(model, parent, element.rows.element(row))
+
+
+def _bind_rows(model: Model, first: Component, table: Table) -> Rows:
+    def component(row: int) -> Component:
+        return _bind(model, table.element(row), first.type, first.parent)
+
+    return Rows(table, row_values(first, table, model.types.units), component)
 
 
 def _place_of(
@@ -459,6 +481,9 @@ def _types_for(types: TypeSystem, places: Iterable[Declaration]) -> set[str]:
 
 def _check_child_ids(model: Model, component: Component) -> None:
     for components in component.children.values():
+        if any(child.rows is not None for child in components):
+            model.faults.extend(check_ids(components, _duplicate))
+            continue
         seen: dict[str, Component] = {}
         for child in components:
             # Instances of a population are numbered; other lists name their members.

@@ -7,18 +7,23 @@ synapticConnectionWD.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import lower_part
+from izhi_models.lems.lists import Gathered, check_list
+from izhi_models.lems.tables import Numbers
 from izhi_models.lems.targets import (
+    SEGMENT_LIMITS,
     attachment_of,
     check_gathered,
     find_cell,
     find_population,
+    read_path,
+    refuse_segments,
 )
 from izhi_models.network import Population, Projection
 
@@ -26,15 +31,20 @@ from izhi_models.network import Population, Projection
 EVENT_PLACES = ("projections", "synapticConnections")
 
 
-@dataclass
-class _Rows:
-    """Connections of one kind between two populations."""
+class _Group:
+    """Connections of one kind between two populations.
 
-    first: Component
-    pre: list[int] = field(default_factory=list)
-    post: list[int] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
-    delays: list[float] = field(default_factory=list)
+    Parameters
+    ----------
+    first : Component
+    """
+
+    def __init__(self, first: Component) -> None:
+        self.first = first
+        self.pre = Gathered(np.int32)
+        self.post = Gathered(np.int32)
+        self.weights = Gathered(np.float64)
+        self.delays = Gathered(np.float64)
 
 
 def lower_projections(
@@ -85,7 +95,7 @@ def _lower_projection(
         for name in ("presynapticPopulation", "postsynapticPopulation")
     }
     synapse = model.reference(component, "synapse")
-    groups: dict[tuple[str, str, str], _Rows] = {}
+    groups: dict[tuple[str, str, str], _Group] = {}
     faults: list[Diagnostic] = []
     for _, connection in component.all_children():
         if "preCellId" not in connection.type.paths:
@@ -95,23 +105,24 @@ def _lower_projection(
         except InputError as error:
             faults.extend(error.diagnostics)
     raise_if_errors(faults)
-    for (pre, post, _), rows in groups.items():
+    for (pre, post, _), group in groups.items():
         for found, name in ((pre, "presynapticPopulation"), (post, "postsynapticPopulation")):
             if found != ends[name]:
                 raise InputError(
                     Diagnostic(
                         f"the connection is to '{found}', but the {name} is '{ends[name]}'",
-                        rows.first.span,
+                        group.first.span,
                         ("are pre and post swapped?",),
                     )
                 )
-        yield _projection(model, component.id, synapse, (pre, post), rows, populations)
+        yield _projection(model, component.id, synapse, (pre, post), group, populations)
 
 
 def _lower_singles(
     model: Model, components: list[Component], populations: dict[str, Population]
 ) -> Iterator[Projection]:
-    kinds: dict[str, dict[tuple[str, str, str], _Rows]] = {}
+    kinds: dict[str, dict[tuple[str, str, str], _Group]] = {}
+    faults: list[Diagnostic] = []
     for component in components:
         if "synapse" not in component.type.references:
             raise UnsupportedError(
@@ -122,45 +133,53 @@ def _lower_singles(
                 )
             )
         groups = kinds.setdefault(component.texts.get("synapse", ""), {})
-        _add(groups, component, ("from", "to"), populations)
+        try:
+            _add(groups, component, ("from", "to"), populations)
+        except InputError as error:
+            faults.extend(error.diagnostics)
+    raise_if_errors(faults)
     for groups in kinds.values():
-        for (pre, post, _), rows in groups.items():
-            synapse = model.reference(rows.first, "synapse")
+        for (pre, post, _), group in groups.items():
+            synapse = model.reference(group.first, "synapse")
             name = f"{pre} to {post} by {synapse.id}"
-            yield _projection(model, name, synapse, (pre, post), rows, populations)
+            yield _projection(model, name, synapse, (pre, post), group, populations)
 
 
 def _add(
-    groups: dict[tuple[str, str, str], _Rows],
+    groups: dict[tuple[str, str, str], _Group],
     connection: Component,
     ends: tuple[str, str],
     populations: dict[str, Population],
 ) -> None:
-    pre, pre_cell = find_cell(connection, ends[0], populations)
-    post, post_cell = find_cell(connection, ends[1], populations)
-    delay = connection.values.get("delay", 0.0)
-    if delay < 0.0:
+    (pre, pre_cell), (post, post_cell) = (read_path(connection, end, populations) for end in ends)
+    limits = {ends[0]: pre.size - 1, ends[1]: post.size - 1}
+    check_list(
+        connection,
+        lambda item: _check(item, ends, populations),
+        lambda rows: rows.outside(limits | SEGMENT_LIMITS) | _negative(rows.column("delay")),
+    )
+    key = (pre.id, post.id, connection.texts.get("destination", ""))
+    group = groups.setdefault(key, _Group(connection))
+    group.pre.add(connection, ends[0], pre_cell)
+    group.post.add(connection, ends[1], post_cell)
+    group.weights.add(connection, "weight", connection.values.get("weight", 1.0))
+    group.delays.add(connection, "delay", connection.values.get("delay", 0.0))
+
+
+def _check(
+    connection: Component, ends: tuple[str, str], populations: dict[str, Population]
+) -> None:
+    for end in ends:
+        find_cell(connection, end, populations)
+    if connection.values.get("delay", 0.0) < 0.0:
         raise InputError(
             Diagnostic("a delay cannot be negative", connection.element.attribute_span("delay"))
         )
-    key = (pre.id, post.id, connection.texts.get("destination", ""))
-    _refuse_segments(connection)
-    rows = groups.setdefault(key, _Rows(connection))
-    rows.pre.append(pre_cell)
-    rows.post.append(post_cell)
-    rows.weights.append(connection.values.get("weight", 1.0))
-    rows.delays.append(delay)
+    refuse_segments(connection)
 
 
-def _refuse_segments(connection: Component) -> None:
-    for name in ("preSegmentId", "postSegmentId"):
-        if connection.texts.get(name, "0") != "0":
-            raise UnsupportedError(
-                Diagnostic(
-                    "a connection to a segment other than 0 cannot be run",
-                    connection.element.attribute_span(name),
-                )
-            )
+def _negative(delays: Numbers | None) -> NDArray[np.bool_]:
+    return np.zeros(1, dtype=bool) if delays is None else delays < 0.0
 
 
 def _projection(
@@ -168,7 +187,7 @@ def _projection(
     name: str,
     synapse: Component,
     ends: tuple[str, str],
-    rows: _Rows,
+    group: _Group,
     populations: dict[str, Population],
 ) -> Projection:
     pre, post = populations[ends[0]], populations[ends[1]]
@@ -176,12 +195,12 @@ def _projection(
         raise InputError(
             Diagnostic(
                 f"'{pre.component}', a {pre.dynamics.name}, sends no events",
-                rows.first.span,
+                group.first.span,
                 ("its ComponentType has no EventOut",),
             )
         )
-    attachment = attachment_of(rows.first, post)
-    check_gathered(rows.first, synapse, post, attachment)
+    attachment = attachment_of(group.first, post)
+    check_gathered(group.first, synapse, post, attachment)
     lowered = lower_part(model, synapse)
     return Projection(
         id=name,
@@ -191,12 +210,12 @@ def _projection(
         attachment=attachment,
         dynamics=lowered.dynamics,
         values=dict(lowered.values),
-        pre_cells=np.array(rows.pre, dtype=np.int32),
-        post_cells=np.array(rows.post, dtype=np.int32),
-        weights=np.array(rows.weights),
-        delays=np.array(rows.delays),
-        has_weights="weight" in rows.first.type.parameters,
-        span=rows.first.span,
+        pre_cells=group.pre.array(),
+        post_cells=group.post.array(),
+        weights=group.weights.shortest(),
+        delays=group.delays.shortest(),
+        has_weights="weight" in group.first.type.parameters,
+        span=group.first.span,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from izhi_models.errors import Diagnostic, Note, suggest
 from izhi_models.lems.components import Component, Model
+from izhi_models.lems.lists import as_in_rows, count
 from izhi_models.lems.targets import CELL
 
 # Attributes without which a component of the type means nothing, though the type does not say so.
@@ -121,17 +122,17 @@ def _check_network(network: Component) -> Iterator[Diagnostic]:
 
 def _check_size(population: Component) -> Iterator[Diagnostic]:
     size = population.element.get("size")
-    span = population.element.attribute_span("size")
     instances = population.children.get("instances", ())
-    if size is not None and instances and size.strip() != str(len(instances)):
+    if size is not None and instances and size.strip() != str(count(instances)):
         yield Diagnostic(
-            f"'size' is '{size}', but there are {len(instances)} instances",
-            span,
+            f"'size' is '{size}', but there are {count(instances)} instances",
+            population.element.attribute_span("size"),
             ("the instances count",),
             "warning",
         )
     value = population.values.get("size", 1.0)
     if not instances and (value < 1.0 or value % 1.0 != 0.0):
+        span = population.element.attribute_span("size")
         yield Diagnostic(f"'size' is '{size}', expected a whole number, 1 or more", span)
 
 
@@ -145,11 +146,12 @@ def _check_ends(projection: Component) -> Iterator[Diagnostic]:
             for name in names:
                 cell = CELL.fullmatch(connection.texts.get(name, ""))
                 if cell and cell["population"] != population:
-                    yield Diagnostic(
+                    told = Diagnostic(
                         f"'{cell[0]}' is no cell of '{population}'",
                         connection.element.attribute_span(name),
                         (Note(f"the {end}", projection.element.attribute_span(end)),),
                     )
+                    yield as_in_rows(told, count([connection]) - 1)
 
 
 # Cells
@@ -186,9 +188,8 @@ def _check_target(model: Model) -> Iterator[Diagnostic]:
     element = model.target_element
     if element is None or not model.target:
         return
-    span = element.attribute_span("component")
-    found = model.components.get(model.target)
-    if found is None:
+    if model.target not in model.components:
+        span = element.attribute_span("component")
         simulations = [item.id for item in model.of_type("Simulation")]
         notes = suggest(model.target, simulations or model.components)
         yield Diagnostic(f"no component has the id '{model.target}'", span, notes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from izhi_models.errors import (
     Diagnostic,
@@ -23,8 +24,17 @@ from izhi_models.ir.passes import order_derived
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.connections import EVENT_PLACES, lower_projections
 from izhi_models.lems.lower import lower_component, lower_part, reserved
+from izhi_models.lems.lists import Gathered, check_list, count
 from izhi_models.lems.structure import find_rules, lower_rules
-from izhi_models.lems.targets import attachment_of, check_gathered, find_cell, sent_ports
+from izhi_models.lems.targets import (
+    SEGMENT_LIMITS,
+    attachment_of,
+    check_gathered,
+    find_cell,
+    read_path,
+    refuse_segments,
+    sent_ports,
+)
 from izhi_models.lems.tunnels import CONTINUOUS_PLACES, lower_tunnels
 from izhi_models.memory import shortage
 from izhi_models.network import Input, Network, Population, Projection, Values, attach
@@ -158,7 +168,7 @@ def _lower_population(model: Model, component: Component) -> Population:
     _check_time(cell)
     instances = component.children.get("instances", [])
     _check_numbers(instances)
-    size = len(instances) if instances else _size(component)
+    size = count(instances) if instances else _size(component)
     lowered = lower_component(model, cell)
     _check_memory(component, size, lowered.dynamics)
     values: Values = dict(lowered.values)
@@ -188,15 +198,28 @@ def _refuse_compartments(cell: Component) -> None:
 
 
 def _check_numbers(instances: list[Component]) -> None:
-    for number, instance in enumerate(instances):
-        if instance.id not in ("", str(number)):
-            raise InputError(
-                Diagnostic(
-                    f"instance '{instance.id}' stands at place {number}",
-                    instance.element.attribute_span("id"),
-                    ("number the instances of a population 0, 1, 2, ... in order",),
-                )
+    number = 0
+    for instance in instances:
+        _check_number(instance, number)
+        number += 1
+        if instance.rows is None:
+            continue
+        ids = instance.rows.column("id")
+        wanted = number + np.arange(instance.rows.size)
+        for row in () if ids is None else np.flatnonzero(ids != wanted)[:1].tolist():
+            _check_number(instance.rows.component(row), number + row)
+        number += instance.rows.size
+
+
+def _check_number(instance: Component, number: int) -> None:
+    if instance.id not in ("", str(number)):
+        raise InputError(
+            Diagnostic(
+                f"instance '{instance.id}' stands at place {number}",
+                instance.element.attribute_span("id"),
+                ("number the instances of a population 0, 1, 2, ... in order",),
             )
+        )
 
 
 def _size(component: Component) -> int:
@@ -229,14 +252,15 @@ def _check_memory(component: Component, size: int, dynamics: Dynamics) -> None:
         )
 
 
-def _positions(instances: list[Component]) -> np.ndarray | None:
-    rows = []
+def _positions(instances: list[Component]) -> NDArray[np.float64] | None:
+    axes = {axis: Gathered(np.float64) for axis in "xyz"}
     for instance in instances:
         places = instance.children.get("location")
         if not places:
             return None
-        rows.append([places[0].values.get(axis, 0.0) for axis in "xyz"])
-    return np.array(rows) if rows else None
+        for axis, gathered in axes.items():
+            gathered.add(instance, axis, places[0].values.get(axis, 0.0))
+    return np.stack([item.array() for item in axes.values()], axis=1) if instances else None
 
 
 # Inputs
@@ -247,7 +271,7 @@ def _lower_explicit(
 ) -> list[Input]:
     source = model.reference(component, "input")
     population, cell = find_cell(component, "target", populations)
-    return [_lower_input(model, component, source, population, [cell], {})]
+    return [_lower_input(model, component, source, population, np.array([cell]), {})]
 
 
 def _lower_list(
@@ -259,26 +283,49 @@ def _lower_list(
         span = component.element.attribute_span("population")
         hint = suggest(owner, populations)
         raise InputError(Diagnostic(f"no population has the id '{owner}'", span, hint))
-    groups: dict[tuple[str, str], tuple[list[int], list[float], Component]] = {}
+    groups: dict[tuple[str, str], tuple[Gathered, Gathered, Component]] = {}
+    faults: list[Diagnostic] = []
     for _, entry in component.all_children():
-        population, cell = find_cell(entry, "target", populations)
-        if owner not in (None, population.id):
-            raise InputError(
-                Diagnostic(
-                    f"'{population.id}' is not '{owner}', the population of this list",
-                    entry.element.attribute_span("target"),
-                )
-            )
+        try:
+            population, cell = _input_cell(entry, owner, populations)
+        except InputError as error:
+            faults.extend(error.diagnostics)
+            continue
         key = (population.id, entry.texts.get("destination", ""))
-        cells, weights, _ = groups.setdefault(key, ([], [], entry))
-        cells.append(cell)
-        weights.append(entry.values.get("weight", 1.0))
+        new = (Gathered(np.int64), Gathered(np.float64), entry)
+        cells, weights, _ = groups.setdefault(key, new)
+        cells.add(entry, "target", cell)
+        weights.add(entry, "weight", entry.values.get("weight", 1.0))
+    raise_if_errors(faults)
     lowered = []
     for (name, _), (cells, weights, entry) in groups.items():
-        weighted = any(weight != 1.0 for weight in weights)
-        override: Values = {"weight": np.array(weights)} if weighted else {}
-        lowered.append(_lower_input(model, entry, source, populations[name], cells, override))
+        factors = weights.array()
+        override: Values = {"weight": factors} if (factors != 1.0).any() else {}
+        population = populations[name]
+        lowered.append(_lower_input(model, entry, source, population, cells.array(), override))
     return lowered
+
+
+def _input_cell(
+    entry: Component, owner: str | None, populations: dict[str, Population]
+) -> tuple[Population, int]:
+    """Return the cell of an entry of an inputList; those of the rows that follow are right too."""
+    population, cell = read_path(entry, "target", populations)
+    if owner not in (None, population.id):
+        raise InputError(
+            Diagnostic(
+                f"'{population.id}' is not '{owner}', the population of this list",
+                entry.element.attribute_span("target"),
+            )
+        )
+
+    def check(item: Component) -> None:
+        find_cell(item, "target", populations)
+        refuse_segments(item)
+
+    limits = {"target": population.size - 1} | SEGMENT_LIMITS
+    check_list(entry, check, lambda rows: rows.outside(limits))
+    return population, cell
 
 
 def _lower_input(
@@ -286,7 +333,7 @@ def _lower_input(
     component: Component,
     source: Component,
     population: Population,
-    cells: list[int],
+    cells: NDArray[np.int64],
     override: Values,
 ) -> Input:
     lowered = lower_part(model, source)
@@ -308,5 +355,5 @@ def _lower_input(
         attachment,
         lowered.dynamics,
         values,
-        np.array(cells, dtype=np.int64),
+        cells,
     )

@@ -7,16 +7,22 @@ installs.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import hashlib
 import importlib.util
+import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 from xml.parsers import expat
 
+import numpy as np
+
 from izhi_models.errors import Diagnostic, InputError, Note, Source, Span, raise_if_errors
+from izhi_models.lems.tables import ROW, ListReader, Table
 
 CORE_FOLDER = "NeuroML2CoreTypes"
 SCHEMA_FILE = "Schemas/NeuroML2/NeuroML_v2.3.1.xsd"
@@ -47,7 +53,7 @@ class Element:
         Byte offset of its ``<`` in the UTF-8 form of the document.
     """
 
-    __slots__ = ("attributes", "children", "document", "start", "tag", "text")
+    __slots__ = ("attributes", "children", "document", "rows", "start", "tag")
 
     def __init__(self, tag: str, attributes: dict[str, str], document: Document, start: int):
         self.tag = tag
@@ -55,7 +61,7 @@ class Element:
         self.document = document
         self.start = start
         self.children: list[Element] = []
-        self.text = ""
+        self.rows: Table | None = None  # what follows it, equal but for its numbers
 
     def __repr__(self) -> str:
         return f"<{self.tag} {self.attributes}>"
@@ -123,24 +129,67 @@ class Document:
     Parameters
     ----------
     source : Source
-    data : bytes
+    chunks : iterable of bytes
         The text in UTF-8.
     is_core : bool
         True for NeuroML's own ComponentTypes.
+
+    Attributes
+    ----------
+    root : Element
+    outline : list of bytes
+        The text without the rows of tables, but with their line ends.
+    sha256 : str
     """
 
-    def __init__(self, source: Source, data: bytes, *, is_core: bool = False) -> None:
+    def __init__(self, source: Source, chunks: Iterable[bytes], *, is_core: bool = False) -> None:
         self.source = source
         self.is_core = is_core
-        self.sha256 = hashlib.sha256(data).hexdigest()
-        self._ascii = len(data) == len(source.text)
-        self._data = b"" if self._ascii else data
-        self.root = _parse(self, data)
+        self._continuations = np.empty(0, dtype=np.int64)  # bytes that begin no character
+        parser = _Parser(self)
+        self.sha256 = self._parse(parser, chunks)
+        self.root = parser.finish()
+        self.outline = parser.outline
+
+    def _parse(self, parser: _Parser, chunks: Iterable[bytes]) -> str:
+        lists = ListReader(parser)
+        digest = hashlib.sha256()
+        length = 0
+        for chunk, is_last in _with_last(chunks):
+            digest.update(chunk)
+            if not chunk.isascii():
+                codes = np.frombuffer(chunk, dtype=np.uint8)
+                found = np.flatnonzero((codes & 0xC0) == 0x80) + length
+                self._continuations = np.append(self._continuations, found)
+            length += len(chunk)
+            lists.read(chunk, is_last=is_last)
+        return digest.hexdigest()
 
     def offset(self, byte: int) -> int:
         """Return the character offset of a byte offset."""
         # The XML parser may stop inside a character.
-        return byte if self._ascii else len(self._data[:byte].decode("utf-8", "ignore"))
+        return byte - int(np.searchsorted(self._continuations, byte, side="right"))
+
+    def element_at(self, start: int) -> Element:
+        """Return a copy of the element of a list that starts at a byte offset."""
+        first = self.offset(start)
+        text = self.source.text[first : first + 2**16].encode("utf-8")
+        match = ROW.match(text)
+        if match is None:
+            raise InputError(f"{self.source.path} was changed while it was read")
+        parser = _Parser(self, start)
+        parser.parse(match[0])
+        return parser.finish()
+
+
+def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield each chunk, and whether it is the last one."""
+    held: bytes | None = None
+    for chunk in chunks:
+        if held is not None:
+            yield held, False
+        held = chunk
+    yield held or b"", True
 
 
 _UNCLOSED = (expat.errors.XML_ERROR_TAG_MISMATCH, expat.errors.XML_ERROR_NO_ELEMENTS)
@@ -148,57 +197,90 @@ _UNCLOSED = (expat.errors.XML_ERROR_TAG_MISMATCH, expat.errors.XML_ERROR_NO_ELEM
 _MAX_DEPTH = 200
 
 
-def _parse(document: Document, data: bytes) -> Element:
-    parser = expat.ParserCreate(encoding="utf-8")
-    parser.buffer_text = True
-    parser.ordered_attributes = False
-    stack: list[Element] = []
-    roots: list[Element] = []
+class _Parser:
+    """Makes elements of XML that comes in pieces."""
 
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        element = Element(tag, attributes, document, parser.CurrentByteIndex)
-        if len(stack) == _MAX_DEPTH:
+    def __init__(self, document: Document, offset: int = 0) -> None:
+        self._document = document
+        self._offset = offset  # bytes that the parser has not seen
+        self._read = 0  # bytes that it has
+        self._stack: list[Element] = []
+        self._closed: list[Element] = []  # the last one
+        self.outline: list[bytes] = []
+        self._expat = expat.ParserCreate(encoding="utf-8")
+        self._expat.StartElementHandler = self._start
+        self._expat.EndElementHandler = self._end
+        self._expat.EntityDeclHandler = self._refuse
+        self._expat.ExternalEntityRefHandler = self._refuse  # type: ignore[assignment]
+
+    def parse(self, text: bytes) -> None:
+        """Parse the next piece of the text."""
+        self.outline.append(text)
+        self._read += len(text)
+        self._feed(text)
+
+    def skip(self, text: bytes) -> None:
+        """Leave out the next piece of the text, between two elements."""
+        self.outline.append(b"\n" * text.count(b"\n"))
+        self._offset += len(text)
+
+    def closed_at(self, start: int) -> Element | None:
+        """Return the element that ends all that was parsed, if it starts at a byte offset."""
+        return next((item for item in self._closed if item.start == start), None)
+
+    def element(self, start: int) -> Element:
+        """Return the element of a list that starts at a byte offset, once all is read."""
+        return self._document.element_at(start)
+
+    def finish(self) -> Element:
+        """Return the root once all is parsed."""
+        self._feed(b"", is_last=True)
+        return self._closed[0]
+
+    def _feed(self, text: bytes, *, is_last: bool = False) -> None:
+        try:
+            self._expat.Parse(text, is_last)
+        except expat.ExpatError as error:
+            offset = self._offset + min(self._expat.ErrorByteIndex, self._read)
+            unclosed = self._stack and expat.errors.messages[error.code] in _UNCLOSED
+            notes = (Note("not closed yet", self._stack[-1].span),) if unclosed else ()
+            raise InputError(
+                Diagnostic(
+                    f"not well-formed XML: {expat.errors.messages[error.code]}",
+                    self._span(offset),
+                    notes,
+                )
+            ) from None
+
+    def _span(self, byte: int) -> Span:
+        offset = self._document.offset(byte)
+        return Span(self._document.source, offset, offset + 1)
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        start = self._offset + self._expat.CurrentByteIndex
+        element = Element(tag, attributes, self._document, start)
+        if len(self._stack) == _MAX_DEPTH:
             raise InputError(
                 Diagnostic(f"elements are nested deeper than {_MAX_DEPTH} levels", element.span)
             )
-        (stack[-1].children if stack else roots).append(element)
-        stack.append(element)
+        if self._stack:
+            self._stack[-1].children.append(element)
+        self._stack.append(element)
 
-    def end(_: str) -> None:
-        stack.pop()
+    def _end(self, _: str) -> None:
+        self._closed = [self._stack.pop()]
 
-    def characters(text: str) -> None:
-        stack[-1].text += text
-
-    def refuse(*_: object) -> None:
-        offset = document.offset(parser.CurrentByteIndex)
+    def _refuse(self, *_: object) -> None:
         raise InputError(
             Diagnostic(
                 "entity declarations are not read",
-                Span(document.source, offset, offset + 1),
+                self._span(self._offset + self._expat.CurrentByteIndex),
                 ("write the text itself in place of the entity",),
             )
         )
 
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.CharacterDataHandler = characters
-    parser.EntityDeclHandler = refuse
-    parser.ExternalEntityRefHandler = refuse  # type: ignore[assignment]
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        offset = document.offset(min(parser.ErrorByteIndex, len(data)))
-        unclosed = stack and expat.errors.messages[error.code] in _UNCLOSED
-        notes = (Note("not closed yet", stack[-1].span),) if unclosed else ()
-        raise InputError(
-            Diagnostic(
-                f"not well-formed XML: {expat.errors.messages[error.code]}",
-                Span(document.source, offset, offset + 1),
-                notes,
-            )
-        ) from None
-    return roots[0]
+
+_CHUNK = 2**22  # bytes that are read at once
 
 
 def read_document(path: Path) -> Document:
@@ -214,25 +296,46 @@ def read_document(path: Path) -> Document:
         If the file is missing, not readable, not text, or not well-formed XML.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            return _document(path, stream)
     except FileNotFoundError:
         raise InputError(f"no such file: {path}") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a directory, not a file") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
-    return _document(path, data)
 
 
-def _document(path: Path, data: bytes, *, is_core: bool = False) -> Document:
+def _document(path: Path, stream: BinaryIO, *, is_core: bool = False) -> Document:
+    first = stream.read(_CHUNK)
     try:
-        text = data.decode(_encoding(data)).removeprefix("\ufeff")
-        utf8 = text.encode("utf-8")
+        encoding = _encoding(first)
+        b"    ".decode(encoding, "ignore")  # refuses what is a codec, but not of text
+        decoder = codecs.getincrementaldecoder(encoding)()
+        text = decoder.decode(first, len(first) < _CHUNK).removeprefix("\ufeff")
+        if not text.strip():
+            raise InputError(f"{path} is empty")
+        # A long text is read again when a message shows a part of it.
+        source = Source(path, text if len(first) < _CHUNK else lambda: _text(path))
+        return Document(source, _chunks(text, stream, decoder), is_core=is_core)
     except (UnicodeError, LookupError) as error:
         raise InputError(f"{path} is not text in its declared encoding: {error}") from None
-    if not text.strip():
-        raise InputError(f"{path} is empty")
-    return Document(Source(path, text), utf8, is_core=is_core)
+
+
+def _chunks(first: str, stream: BinaryIO, decoder: codecs.IncrementalDecoder) -> Iterator[bytes]:
+    """Yield the text of a file in UTF-8."""
+    yield first.encode("utf-8")
+    while data := stream.read(_CHUNK):
+        yield decoder.decode(data).encode("utf-8")
+    yield decoder.decode(b"", True).encode("utf-8")
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        return data.decode(_encoding(data)).removeprefix("\ufeff")
+    except (OSError, UnicodeError):
+        return ""  # it is gone: messages come without excerpts
 
 
 def _encoding(data: bytes) -> str:
@@ -275,7 +378,7 @@ def schema_text() -> bytes:
 def core_document(name: str) -> Document:
     """Read one file of NeuroML's core ComponentTypes, such as ``Cells.xml``."""
     path = Path(core_archive().name, CORE_FOLDER, name)
-    return _document(path, _core_texts()[name], is_core=True)
+    return _document(path, io.BytesIO(_core_texts()[name]), is_core=True)
 
 
 def read_with_includes(path: Path) -> list[Document]:
@@ -374,11 +477,12 @@ def _include_target(include: Element, attribute: str, folder: Path) -> Path | st
     name = include.get(attribute)
     if not name:
         raise InputError(Diagnostic(f"<{include.tag}> lacks '{attribute}'", include.span))
-    span = include.attribute_span(attribute)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         raise InputError(
             Diagnostic(
-                f"remote include '{name}'", span, ("download the file and include it by its path",)
+                f"remote include '{name}'",
+                include.attribute_span(attribute),
+                ("download the file and include it by its path",),
             )
         )
     path = folder / name
@@ -391,6 +495,7 @@ def _include_target(include: Element, attribute: str, folder: Path) -> Path | st
     base = Path(name).name
     if base in CORE_FILES:
         return base
+    span = include.attribute_span(attribute)
     raise InputError(
         Diagnostic(f"included file not found: '{name}'", span, (f"looked for {path}",))
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from izhi_models.errors import Diagnostic, InputError, suggest
+from izhi_models.errors import Diagnostic, InputError, UnsupportedError, suggest
 from izhi_models.ir.dynamics import Dynamics, OnCondition, OnEvent
 from izhi_models.lems.components import Component
 from izhi_models.network import Population
@@ -16,6 +16,11 @@ from izhi_models.network import Population
 CELL = re.compile(
     r"(?:\.\./)*(?P<population>[^\[\]/]+)"
     r"(?:\[(?P<index>\d+)\]|/(?P<instance>\d+)(?:/(?P<component>[^/]+))?)"
+)
+
+# Attributes that name a segment, of which a cell has one, and the greatest number.
+SEGMENT_LIMITS = dict.fromkeys(
+    ("segmentId", "preSegmentId", "postSegmentId", "preSegment", "postSegment"), 0
 )
 
 
@@ -40,35 +45,86 @@ def find_cell(
     InputError
         If there is no such cell.
     """
+    population, index = read_path(component, attribute, populations)
+    check_index(component, attribute, population, index)
+    return population, index
+
+
+def read_path(
+    component: Component, attribute: str, populations: dict[str, Population]
+) -> tuple[Population, int]:
+    """Do as `find_cell`, but leave open whether the population is so large.
+
+    Raises
+    ------
+    InputError
+        If there is no such population, or its cells are others.
+    """
     text = component.texts.get(attribute, "")
-    span = component.element.attribute_span(attribute)
+
+    def fault(message: str, *notes: str) -> InputError:
+        return InputError(Diagnostic(message, component.element.attribute_span(attribute), notes))
+
     match = CELL.fullmatch(text)
     if match is None:
-        raise InputError(
-            Diagnostic(f"'{text}' is no path of a cell", span, ("write population[0]",))
-        )
+        raise fault(f"'{text}' is no path of a cell", "write population[0]")
     name = match["population"]
     if name not in populations:
-        raise InputError(
-            Diagnostic(f"no population has the id '{name}'", span, suggest(name, populations))
-        )
-    index = int(match["index"] or match["instance"])
+        raise fault(f"no population has the id '{name}'", *suggest(name, populations))
     population = populations[name]
+    if match["component"] not in (None, population.component):
+        raise fault(
+            f"the cells of '{name}' are '{population.component}', not '{match['component']}'"
+        )
+    return population, int(match["index"] or match["instance"])
+
+
+def check_index(component: Component, attribute: str, population: Population, index: int) -> None:
+    """Raise unless a population has a cell.
+
+    Parameters
+    ----------
+    component : Component
+    attribute : str
+        That names the cell.
+    population : Population
+    index : int
+
+    Raises
+    ------
+    InputError
+    """
     if index >= population.size:
         raise InputError(
             Diagnostic(
-                f"'{name}' has {population.size} cells, numbered from 0: there is no cell {index}",
-                span,
+                f"'{population.id}' has {population.size} cells, numbered from 0: "
+                f"there is no cell {index}",
+                component.element.attribute_span(attribute),
             )
         )
-    if match["component"] not in (None, population.component):
-        raise InputError(
-            Diagnostic(
-                f"the cells of '{name}' are '{population.component}', not '{match['component']}'",
-                span,
+
+
+def refuse_segments(component: Component) -> None:
+    """Refuse an input or a connection on a part of a cell that has none.
+
+    Parameters
+    ----------
+    component : Component
+
+    Raises
+    ------
+    UnsupportedError
+        If it names another segment than the first.
+    """
+    for name in SEGMENT_LIMITS:
+        if component.texts.get(name, "0") != "0":
+            what = "an input" if name == "segmentId" else "a connection"
+            raise UnsupportedError(
+                Diagnostic(
+                    f"{what} to a segment other than 0 cannot be run",
+                    component.element.attribute_span(name),
+                )
             )
-        )
-    return population, index
 
 
 def find_population(

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from izhi_models.errors import Diagnostic, InputError, raise_if_errors
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import lower_part
+from izhi_models.lems.lists import Gathered, check_list
 from izhi_models.lems.targets import (
+    SEGMENT_LIMITS,
     attachment_of,
     check_gathered,
-    find_cell,
+    check_index,
     find_population,
+    read_path,
+    refuse_segments,
 )
 from izhi_models.network import Population, Projection
 
@@ -29,14 +32,19 @@ _ENDS = ("preCell", "postCell")
 _POPULATIONS = ("presynapticPopulation", "postsynapticPopulation")
 
 
-@dataclass
-class _Rows:
-    """The cells that one component is attached to, and those that it reads."""
+class _Group:
+    """The cells that one component is attached to, and those that it reads.
 
-    first: Component
-    read: list[int] = field(default_factory=list)
-    cells: list[int] = field(default_factory=list)
-    weights: list[float] = field(default_factory=list)
+    Parameters
+    ----------
+    first : Component
+    """
+
+    def __init__(self, first: Component) -> None:
+        self.first = first
+        self.read = Gathered(np.int32)
+        self.cells = Gathered(np.int32)
+        self.weights = Gathered(np.float64)
 
 
 def lower_tunnels(
@@ -64,26 +72,40 @@ def _lower_projection(
     model: Model, component: Component, populations: dict[str, Population]
 ) -> Iterator[Projection]:
     ends = [find_population(component, name, populations) for name in _POPULATIONS]
-    groups: dict[tuple[int, str], _Rows] = {}
+    groups: dict[tuple[int, str], _Group] = {}
     faults: list[Diagnostic] = []
     for _, connection in component.all_children():
         try:
-            cells = [
-                _cell(connection, name, population, populations)
-                for name, population in zip(_ENDS, ends, strict=True)
-            ]
+            cells = _cells(connection, ends, populations)
         except InputError as error:
             faults.extend(error.diagnostics)
             continue
         for end, name in enumerate(_components(connection)):
             key = (end, connection.texts.get(name, ""))
-            rows = groups.setdefault(key, _Rows(connection))
-            rows.cells.append(cells[end])
-            rows.read.append(cells[1 - end])
-            rows.weights.append(connection.values.get("weight", 1.0))
+            group = groups.setdefault(key, _Group(connection))
+            group.cells.add(connection, _ENDS[end], cells[end])
+            group.read.add(connection, _ENDS[1 - end], cells[1 - end])
+            group.weights.add(connection, "weight", connection.values.get("weight", 1.0))
     raise_if_errors(faults)
-    for (end, _), rows in groups.items():
-        yield _projection(model, component, rows, end, ends)
+    for (end, _), group in groups.items():
+        yield _projection(model, component, group, end, ends)
+
+
+def _cells(
+    connection: Component, ends: list[Population], populations: dict[str, Population]
+) -> list[int]:
+    """Return the numbers of the two cells; those of the rows that follow are right as well."""
+    pairs = tuple(zip(_ENDS, ends, strict=True))
+    cells = [_cell(connection, name, population, populations) for name, population in pairs]
+
+    def check(item: Component) -> None:
+        for name, population in pairs:
+            check_index(item, name, population, _cell(item, name, population, populations))
+        refuse_segments(item)
+
+    limits = {name: population.size - 1 for name, population in pairs}
+    check_list(connection, check, lambda rows: rows.outside(limits | SEGMENT_LIMITS))
+    return cells
 
 
 def _components(connection: Component) -> tuple[str, str]:
@@ -99,19 +121,13 @@ def _cell(
     population: Population,
     populations: dict[str, Population],
 ) -> int:
-    """Return the number of a cell: an index, or a path in connections between instances."""
+    """Return the number of a cell: an index, or a path in connections between instances.
+
+    Whether the population is so large is left open.
+    """
     if name in connection.values or re.fullmatch(r"\d+", connection.texts.get(name, "")):
-        index = int(connection.values.get(name, connection.texts.get(name, 0)))
-        if index < population.size:
-            return index
-        raise InputError(
-            Diagnostic(
-                f"'{population.id}' has {population.size} cells, numbered from 0: "
-                f"there is no cell {index}",
-                connection.element.attribute_span(name),
-            )
-        )
-    found, index = find_cell(connection, name, populations)
+        return int(connection.values.get(name, connection.texts.get(name, 0)))
+    found, index = read_path(connection, name, populations)
     if found.id != population.id:
         raise InputError(
             Diagnostic(
@@ -123,12 +139,12 @@ def _cell(
 
 
 def _projection(
-    model: Model, component: Component, rows: _Rows, end: int, ends: list[Population]
+    model: Model, component: Component, group: _Group, end: int, ends: list[Population]
 ) -> Projection:
-    synapse = model.reference(rows.first, _components(rows.first)[end])
+    synapse = model.reference(group.first, _components(group.first)[end])
     cell = ends[end]
-    attachment = attachment_of(rows.first, cell)
-    check_gathered(rows.first, synapse, cell, attachment)
+    attachment = attachment_of(group.first, cell)
+    check_gathered(group.first, synapse, cell, attachment)
     lowered = lower_part(model, synapse)
     return Projection(
         id=component.id,
@@ -138,11 +154,11 @@ def _projection(
         attachment=attachment,
         dynamics=lowered.dynamics,
         values=dict(lowered.values),
-        pre_cells=np.array(rows.read, dtype=np.int32),
-        post_cells=np.array(rows.cells, dtype=np.int32),
-        weights=np.array(rows.weights),
-        delays=np.zeros(len(rows.cells)),
-        has_weights="weight" in rows.first.type.parameters,
+        pre_cells=group.read.array(),
+        post_cells=group.cells.array(),
+        weights=group.weights.shortest(),
+        delays=np.zeros(1),
+        has_weights="weight" in group.first.type.parameters,
         is_continuous=True,
-        span=rows.first.span,
+        span=group.first.span,
     )

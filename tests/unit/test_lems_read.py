@@ -91,14 +91,10 @@ def test_a_fault_at_a_character_of_several_bytes_is_told_at_that_character(tmp_p
     assert caught.value.diagnostics[0].span.line == 1
 
 
-def test_text_and_children_are_kept_apart_from_comments(tmp_path):
+def test_children_are_kept_apart_from_comments(tmp_path):
     path = write(tmp_path, "a.xml", "<Lems><!-- <Unit/> --><notes>a <b/>c</notes></Lems>")
     notes = read_document(path).root.children[0]
-    assert (notes.tag, notes.text, [child.tag for child in notes.children]) == (
-        "notes",
-        "a c",
-        ["b"],
-    )
+    assert (notes.tag, [child.tag for child in notes.children]) == ("notes", ["b"])
 
 
 def test_a_document_type_without_entities_is_read_and_nothing_is_fetched(tmp_path):
