@@ -99,6 +99,14 @@ def commands() -> None:
 @click.option(
     "--record", multiple=True, metavar="PATH", help="Record this too: pop[0]/v, or pop/v for all."
 )
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help='Another value for a parameter of the file: E/size=400, or noise="3 mV" if only one '
+    "component has it.",
+)
 @click.option("--no-plot", is_flag=True, help="Draw no pictures.")
 @click.option("--quiet", is_flag=True, help="Print nothing but faults.")
 @FORMAT
@@ -107,6 +115,7 @@ def run(files: tuple[str, ...], out: Path | None, form: str, quiet: bool, **opti
     from izhi_models.execute import Settings, execute
 
     plot = not options.pop("no_plot")
+    options["set"] = _settings(options.pop("settings"))
     warnings: list[Diagnostic] = []
     for file, folder in zip(files, _folders(files, out), strict=True):
         settings = Settings(folder, plot=plot, command=("izhi", *sys.argv[1:]), **options)
@@ -119,6 +128,19 @@ def run(files: tuple[str, ...], out: Path | None, form: str, quiet: bool, **opti
                 click.echo(line)
     if form == "json":
         _report(warnings, as_json=True)
+
+
+def _settings(texts: Sequence[str]) -> dict[str, str]:
+    """Return the values that were set, by name."""
+    settings: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise click.UsageError(f"--set {text}: write --set NAME=VALUE")
+        if name in settings:
+            raise click.UsageError(f"--set {name} is given twice")
+        settings[name] = value
+    return settings
 
 
 def _folders(files: Sequence[str], out: Path | None) -> list[Path]:

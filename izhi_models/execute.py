@@ -7,9 +7,9 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class Settings:
     plot : bool
     command : tuple of str
         The command line, for the record.
+    set : mapping of str to str
+        Values for parameters, as `load` takes them.
     """
 
     out: Path
@@ -57,6 +59,7 @@ class Settings:
     record: tuple[str, ...] = ()
     plot: bool = True
     command: tuple[str, ...] = ()
+    set: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
         Nothing is written then.
     """
     progress("read", 0.0)
-    model = load(path)
+    model = load(path, set=settings.set)
     plan = model.experiment.simulation
     duration_s = model.duration(settings.duration)
     anchor = _existing_folder(settings.out)
@@ -177,6 +180,7 @@ def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
     return {
         "model": str(model.path),
         "command": list(settings.command),
+        "set": model.settings,
         "versions": {
             **{name: importlib.metadata.version(name) for name in PACKAGES},
             "python": platform.python_version(),

@@ -7,7 +7,7 @@ program (`annarchy.lower`) -> build and simulate (`annarchy.run`) -> `Results`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from izhi_models.annarchy.program import Precision
 from izhi_models.annarchy.run import Recording, Simulator
 from izhi_models.annarchy.write import write_definitions
 from izhi_models.describe import describe_component, describe_network
-from izhi_models.errors import Diagnostic, InputError, raise_if_errors, suggest
+from izhi_models.errors import Diagnostic, InputError, Span, raise_if_errors, suggest
 from izhi_models.ir.passes import order_derived
 from izhi_models.ir.step import METHODS
 from izhi_models.lems.components import Model as Declarations
@@ -29,6 +29,7 @@ from izhi_models.lems.components import read_model
 from izhi_models.lems.lower import lower_component
 from izhi_models.lems.network import DEFAULT_SEED
 from izhi_models.lems.parameters import Parameter, find_parameter
+from izhi_models.lems.settings import apply_settings
 from izhi_models.lems.simulation import Experiment, lower_experiment
 from izhi_models.lems.validate import find_faults
 from izhi_models.library import find_model
@@ -173,12 +174,15 @@ class Model:
         The network, and what the file wants done with it.
     timings : dict of str to float
         [s]
+    settings : dict of str to str or float
+        Parameters that were given other values than in the file.
     """
 
     path: Path
     declarations: Declarations
     experiment: Experiment
     timings: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, str | float] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
@@ -374,12 +378,16 @@ def _check_choice(what: str, value: str, known: Iterable[str]) -> None:
         raise InputError(Diagnostic(f"unknown {what} '{value}'", notes=suggest(value, known)))
 
 
-def load(path: str | Path) -> Model:
+def load(path: str | Path, *, set: Mapping[str, str | float] | None = None) -> Model:
     """Read a NeuroML 2 or LEMS file, or a model of the package by name.
 
     Parameters
     ----------
     path : str or Path
+    set : mapping of str to str or float, optional
+        Values for parameters of components, in place of those in the file, so that all that
+        follows from them follows: sizes, connections, duration. By path, ``"E/size"``, or by name
+        if only one component has it. A text is a quantity, ``"5 mV"``; a number is SI.
 
     Returns
     -------
@@ -388,19 +396,32 @@ def load(path: str | Path) -> Model:
     Raises
     ------
     InputError
-        With every fault found in the file.
+        With every fault found in the file, or in what was set.
     UnsupportedError
         If it has what cannot be run.
     """
     timings: dict[str, float] = {}
+    settings = dict(set or {})
     file = find_model(str(path))
-    with timed(timings, "read"):
-        declarations = read_model(file)
-        found = find_faults(declarations)
-        raise_if_errors(found)
-    with timed(timings, "resolve"):
-        experiment = replace(lower_experiment(declarations), warnings=tuple(found))
-    return Model(file, declarations, experiment, timings)
+    replaced: dict[Span, str] = {}
+    try:
+        with timed(timings, "read"):
+            declarations = read_model(file)
+            if not any(item.severity == "error" for item in declarations.faults):
+                replaced = apply_settings(declarations, settings)
+            found = find_faults(declarations)
+            raise_if_errors(found)
+        with timed(timings, "resolve"):
+            experiment = replace(lower_experiment(declarations), warnings=tuple(found))
+    except InputError as error:
+        raise InputError(*(_told(item, replaced) for item in error.diagnostics)) from error
+    return Model(file, declarations, experiment, timings, settings)
+
+
+def _told(item: Diagnostic, replaced: Mapping[Span, str]) -> Diagnostic:
+    """Add to a diagnostic what was set in place of what stands in the file."""
+    told = replaced.get(item.span) if item.span else None
+    return replace(item, notes=(*item.notes, f"set by {told}")) if told else item
 
 
 def show(path: str | Path) -> str:
