@@ -168,6 +168,25 @@ def to_simulation(value: float, dimension: Dimension) -> float:
     return float(Decimal(repr(float(value))).scaleb(-simulation_power(dimension)))
 
 
+def to_simulation_array(
+    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], dimension: Dimension
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Convert an array of SI values to simulation units.
+
+    As `to_simulation` for decimals of up to 15 digits; others may differ in the last place.
+    """
+    power = simulation_power(dimension)
+    if power == 0:
+        return values
+    scaled = values / 10.0**power if power >= 0 else values * 10.0**-power
+    size = np.abs(scaled)
+    # Outside of this range, the powers of ten below are not exact.
+    usual = (size > 1e-7) & (size < 1e14)
+    digits = 10.0 ** (14 - np.floor(np.log10(np.where(usual, size, 1.0))))
+    decimal = np.rint(np.where(usual, scaled, 0.0) * digits) / digits
+    return np.where(usual & (np.abs(decimal - scaled) <= 4e-16 * size), decimal, scaled)
+
+
 def from_simulation(
     values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], dimension: Dimension
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

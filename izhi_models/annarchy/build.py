@@ -44,8 +44,8 @@ _LOG_LINES = 8
 _DEFAULT_SECONDS = 900.0
 # The files that decide, besides the program, what is compiled.
 _OWN = (
-    "connections.hpp", "driver.hpp", "functions.hpp", "random.hpp",
-    "generate.py", "printing.py", "projections.py", "write.py",
+    "connections.hpp", "driver.hpp", "functions.hpp", "population.hpp", "random.hpp",
+    "generate.py", "populations.py", "printing.py", "projections.py", "write.py",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 // postsynaptic neurons (a part): no two threads write to one neuron, and the input of a neuron is
 // summed in the same order by any number of threads.
 //
-// Included by the generated code, after `dt` and `t` are declared.
+// Included by the generated code, after the populations.
 
 #pragma once
 
@@ -14,13 +14,19 @@
 #include <stdexcept>
 #include <vector>
 
-using real = decltype(dt);
-
 // An array of the caller, of 4- or 8-byte numbers; a single number stands for all connections.
 struct Column {
     const void *data;
     int bytes;
     int64_t size;
+
+    // A single number stands for an array of equal ones.
+    Column simplified() const {
+        for (int64_t i = 1; i < size; ++i) {
+            if (integer(i) != integer(0)) return *this;
+        }
+        return {data, bytes, std::min(size, int64_t(1))};
+    }
 
     int64_t integer(int64_t i) const {
         if (size == 1) i = 0;
@@ -64,7 +70,7 @@ struct Connections {
         n_given = 0;
         clear();
         try {
-            build(pre, post, delays);
+            build(pre, post, delays.simplified());
             for (const Member &member : members) {
                 if (member.array) member.array->assign(size_t(n_stored()), real(0));
             }
@@ -363,10 +369,21 @@ struct Weighted : Sparse {
         return true;
     }
 
+    // Four rows at once: the sums are read and written once for all four, in the same order.
     void add_rows(const std::vector<Arrival> &now, const real *weights, real *__restrict sums) const {
-        for (const Arrival &arrival : now) {
-            const real *__restrict row = weights + int64_t(arrival.pre) * n_post;
-            for (int i = arrival.begin; i < arrival.end; ++i) sums[i] += row[i];
+        const auto row = [&](size_t k) { return weights + int64_t(now[k].pre) * n_post; };
+        size_t k = 0;
+        for (; k + 4 <= now.size(); k += 4) {
+            const real *a = row(k), *b = row(k + 1), *c = row(k + 2), *d = row(k + 3);
+#pragma omp simd
+            for (int i = now[k].begin; i < now[k].end; ++i) {
+                sums[i] = (((sums[i] + a[i]) + b[i]) + c[i]) + d[i];
+            }
+        }
+        for (; k < now.size(); ++k) {
+            const real *a = row(k);
+#pragma omp simd
+            for (int i = now[k].begin; i < now[k].end; ++i) sums[i] += a[i];
         }
     }
 };

@@ -23,12 +23,11 @@ static inline View view(std::vector<real> &values) { return {values.data(), int6
 static inline View view(real &value) { return {&value, 1}; }
 
 struct Population {
-    std::vector<int> *spiked;
+    Cells *cells;
     std::vector<View> members;
 };
 
 static void create_network(const int *sizes, int threads);
-static void reset_populations();
 static void delete_network();
 static std::vector<Population> bind_populations();
 static std::vector<Connections *> bind_projections();
@@ -39,26 +38,34 @@ static std::vector<Connections *> projections;
 // All that a run changes but the variables of the populations.
 struct Moment {
     long int step = 0;
-    std::vector<Generator> generators;
+    std::vector<std::vector<Generator>> generators;
     std::vector<std::vector<int>> spiked;
     std::vector<Connections::State> connections;
 
     static Moment now() {
         Moment result;
         result.step = t;
-        result.generators = rng;
-        for (const Population &item : populations) result.spiked.push_back(*item.spiked);
+        for (const Population &item : populations) {
+            result.generators.push_back(item.cells->generators);
+            result.spiked.push_back(item.cells->spiked);
+        }
         for (const Connections *item : projections) result.connections.push_back(item->state());
         return result;
     }
 
     void restore() const {
         setTime(step);
-        rng = generators;
-        for (size_t i = 0; i < populations.size(); ++i) *populations[i].spiked = spiked[i];
+        for (size_t i = 0; i < populations.size(); ++i) {
+            populations[i].cells->generators = generators[i];
+            populations[i].cells->spiked = spiked[i];
+        }
         for (size_t i = 0; i < projections.size(); ++i) projections[i]->restore(connections[i]);
     }
 };
+
+static void set_seed(long seed) {
+    for (size_t i = 0; i < populations.size(); ++i) populations[i].cells->seed(uint64_t(seed), int(i));
+}
 
 static Moment start, later;
 static Moment *start_of_run = &start;
@@ -123,7 +130,7 @@ struct Spikes : Recorder {
     std::vector<int> senders;
 
     Spikes(const Population &population, const std::vector<int> &ranks, int size)
-        : Recorder(ranks, 1), spiked(population.spiked) {
+        : Recorder(ranks, 1), spiked(&population.cells->spiked) {
         if (partial) {
             wanted.resize(size_t(size));
             for (int rank : ranks) wanted[size_t(rank)] = 1;
@@ -160,10 +167,10 @@ API int izhi_create(const int *sizes, int threads) {
 
 API int izhi_initialize(double step, long seed) {
     return guarded([&] {
-        setSeed(seed, 1, true);
         initialize(step);
         populations = bind_populations();
         projections = bind_projections();
+        set_seed(seed);
         start = Moment::now();
     });
 }
@@ -236,8 +243,8 @@ API int izhi_reset(long seed) {
     return guarded([&] {
         izhi_clear();
         if (t > 0) start.restore();
-        setSeed(seed, 1, true);
-        reset_populations();
+        set_seed(seed);
+        for (const Population &item : populations) item.cells->spiked.clear();
     });
 }
 

@@ -8,11 +8,12 @@ an event or a condition changes besides advancing is computed in steps of its ow
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 
+from izhi_models.annarchy.gaussian import without_normal
 from izhi_models.annarchy.program import Equation, Neuron, Precision, ProgramParameter
-from izhi_models.annarchy.texts import HEAVISIDE
+from izhi_models.annarchy.texts import HEAVISIDE, words
 from izhi_models.errors import UnsupportedError
 from izhi_models.expr import (
     RANDOM,
@@ -54,11 +55,13 @@ class Emission:
         shared: set[str],
         precision: Precision,
         arrivals: Mapping[str, str] | None = None,
+        kept: Set[str] = frozenset(),
     ) -> None:
         self.step = step
         self.shared = shared
         self.precision = precision
         self.arrivals = arrivals or {}
+        self.kept = kept
         self.equations: list[Equation] = []
         self.symbols: dict[str, Symbol] = {}
         self.current: dict[str, str] = {}
@@ -91,6 +94,11 @@ class Emission:
             spike = self._spike(reset)
         elif any(events):
             spike = " or ".join(f"({flag} > 0.5)" for flag in events if flag)
+        equations = self._equations(spike, reset)
+        unseen = {item.symbol for item in equations if item.is_temporary}
+        self.symbols = {
+            name: item for name, item in self.symbols.items() if item.symbol not in unseen
+        }
         return Neuron(
             symbol,
             tuple(
@@ -99,11 +107,19 @@ class Emission:
                 if item.is_parameter
             )
             + tuple(ProgramParameter(symbol, True) for symbol in self.literals),
-            tuple(self.equations),
+            equations,
             spike,
             self._reset(reset),
             size,
         )
+
+    def _equations(self, spike: str | None, reset: Block | None) -> tuple[Equation, ...]:
+        """Return all equations; what nothing but equations reads is a temporary."""
+        states = {item.name for item in self.step.states}
+        seen = {item.symbol for name, item in self.symbols.items() if name in states | self.kept}
+        for text in (spike or "", *self._reset(reset)):
+            seen |= words(text)
+        return tuple(replace(item, is_temporary=item.symbol not in seen) for item in self.equations)
 
     def _declare(
         self, item: Variable, prefix: str, *, is_parameter: bool, is_global: bool = False
@@ -261,20 +277,27 @@ class Emission:
 
         ANNarchy would merge equal calls into one number.
         """
+        if is_random(expr):
+            factor = without_normal(expr)
+            if factor is not None:
+                return Binary("*", self._hoist(factor), self._draw("Normal"))
         below = children(expr)
         if below:
             expr = rebuild(expr, tuple(self._hoist(child) for child in below))
         if isinstance(expr, Call) and expr.function == RANDOM:
-            symbol = self._fresh("u")
-            self._assign(symbol, "Uniform(0.0, 1.0)")
-            self.current[f"{symbol}/draw"] = symbol
-            return Binary("*", expr.argument, Name(f"{symbol}/draw"))
+            return Binary("*", expr.argument, self._draw("Uniform"))
         if isinstance(expr, Number) and not self._is_literal(expr.value):
             symbol = self._fresh("c")
             self.literals[symbol] = expr.value
             self.current[f"{symbol}/literal"] = symbol
             return Name(f"{symbol}/literal")
         return expr
+
+    def _draw(self, distribution: str) -> Name:
+        symbol = self._fresh("u")
+        self._assign(symbol, f"{distribution}(0.0, 1.0)")
+        self.current[f"{symbol}/draw"] = symbol
+        return Name(f"{symbol}/draw")
 
     def _is_literal(self, value: float) -> bool:
         """Return whether ANNarchy can write a number; infinity and the like have no digits."""

@@ -20,19 +20,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from izhi_models.annarchy.populations import PopulationGenerator
 from izhi_models.annarchy.printing import Equation
 from izhi_models.annarchy.program import Neuron, Program, ProgramParameter, Synapse
 from izhi_models.annarchy.projections import ProjectionGenerator
 from izhi_models.annarchy.write import NEVER
 
 NETWORK_ID = 1  # ANNarchy numbers networks in the order of creation and names files after that
-
-# What of `random.hpp` stands for what of the standard library.
-_RANDOM = {
-    "std::mt19937": "Generator",
-    "std::normal_distribution": "Normal",
-    "std::uniform_real_distribution": "Uniform",
-}
 
 
 class _GenerationError(Exception):
@@ -120,15 +114,13 @@ def _emit(program: Program, target: Path) -> None:
     with _blaming(None):
         check_structure(network.get_populations(), network.get_projections())
         generator = CodeGenerator(str(target), network.id, {})
+        generator._popgen = PopulationGenerator(program)
         generator._projgen = ProjectionGenerator(program)
         # Only the base class of its monitors is used.
         generator._recordgen._populations = generator._recordgen._projections = []
         generator.generate()
     for file in folder.iterdir():
-        text = file.read_text(encoding="utf-8")
-        for word, own in _RANDOM.items():
-            text = text.replace(word, own)
-        (target / file.name).write_text(text, encoding="utf-8")
+        file.rename(target / file.name)
 
 
 @contextlib.contextmanager
@@ -177,26 +169,26 @@ def _driver(program: Program) -> str:
     pops = [f"pop{index}" for index in range(len(program.neurons))]
     projs = [f"proj{index}" for index in range(len(program.projections))]
     tables = [
-        f"{{&{pop}->spiked, {{{', '.join(f'view({pop}->{name})' for name in neuron.symbols)}}}}},"
+        f"{{{pop}, {{{', '.join(f'view({pop}->{name})' for name in neuron.symbols)}}}}},"
         for pop, neuron in zip(pops, program.neurons, strict=True)
     ]
     return "\n".join(
         [
             '#include "functions.hpp"',
-            '#include "random.hpp"',
+            # Named in ANNarchy's core for several threads.
+            *(['#include "randutils.hpp"'] if program.threads > 1 else []),
             f'#include "ANNarchyCore{NETWORK_ID}.cpp"',
             '#include "driver.hpp"',
             "static void create_network(const int *sizes, int threads) {",
-            # The constructor stores the object in the global pointer.
-            *(f"    new PopStruct{index}(sizes[{index}], 1);" for index in range(len(pops))),
+            *(
+                f"    {pop} = new PopStruct{index}(sizes[{index}], threads);"
+                for index, pop in enumerate(pops)
+            ),
             *(
                 f"    proj{index} = new ProjStruct{index}"
                 f"(sizes[{item.pre}], sizes[{item.post}], threads);"
                 for index, item in enumerate(program.projections)
             ),
-            "}",
-            "static void reset_populations() {",
-            *(f"    {pop}->reset();" for pop in pops),
             "}",
             "static void delete_network() {",
             *(f"    delete {name};" for name in (*pops, *projs)),

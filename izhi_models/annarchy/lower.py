@@ -151,7 +151,7 @@ def lower_network(
         step = make_step(_prepare(dynamics, kept, precision), method, kept)
         apart = {name for item in populations for name in per_cell.get(item.id, ())}
         shared_names = _shared_parameters(step, populations) - apart
-        emission = Emission(step, shared_names, precision, targets[number])
+        emission = Emission(step, shared_names, precision, targets[number], kept)
         neuron = emission.neuron(f"neuron_{number}", sum(item.size for item in populations))
         neurons.append(neuron)
         groups.append(Group(tuple(populations), dynamics, emission.symbols, emission.literals))

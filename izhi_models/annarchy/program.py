@@ -64,11 +64,14 @@ class Equation:
     is_ode : bool
         ODEs advance by forward Euler, all in a row of them from the same state; other methods are
         written as assignments.
+    is_temporary : bool
+        Only later equations of the same neuron read it, so that no array holds it.
     """
 
     symbol: str
     text: str
     is_ode: bool
+    is_temporary: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,13 @@ class Neuron:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The symbols that change during a run."""
-        return tuple(item.symbol for item in self.equations)
+        """The symbols that change during a run, and that can be seen from outside."""
+        return tuple(item.symbol for item in self.equations if not item.is_temporary)
+
+    @property
+    def temporaries(self) -> tuple[str, ...]:
+        """The symbols that exist within a step only."""
+        return tuple(item.symbol for item in self.equations if item.is_temporary)
 
     def to_text(self) -> str:
         """Return the definition for people, one line per item."""
@@ -369,8 +377,10 @@ def _neuron_faults(neuron: Neuron, sums: set[str]) -> Iterator[str]:
     if not _is_count(neuron.size):
         yield f"size {neuron.size!r}"
     known = set(neuron.symbols)
-    yield from _symbol_faults(neuron.symbols, neuron.equations)
-    yield from _equation_faults(neuron.equations, known | sums | DISTRIBUTIONS)
+    everything = (*neuron.symbols, *neuron.temporaries)
+    yield from _symbol_faults(everything, neuron.equations)
+    yield from _equation_faults(neuron.equations, {*everything, *sums, *DISTRIBUTIONS})
+    yield from _temporary_faults(neuron.equations)
     for name in sorted(sums - {word for item in neuron.equations for word in words(item.text)}):
         yield f"no equation reads {name!r}"
     if neuron.spike is not None:
@@ -431,6 +441,16 @@ def _equation_faults(equations: tuple[Equation, ...], known: set[str]) -> Iterat
             yield from expression_faults(item.text.removeprefix(start), known)
         else:
             yield f"{item.text!r} does not start with {start!r}"
+
+
+def _temporary_faults(equations: tuple[Equation, ...]) -> Iterator[str]:
+    unset = {item.symbol for item in equations if item.is_temporary}
+    for item in equations:
+        if item.is_temporary and item.is_ode:
+            yield f"an ODE for the temporary {item.symbol!r}"
+        for name in sorted(words(item.text.partition(" = ")[2]) & unset):
+            yield f"{item.text!r} reads {name!r} before it is set"
+        unset.discard(item.symbol)
 
 
 def _is_count(value: object) -> bool:

@@ -202,13 +202,7 @@ class _Writer:
         code = generate_equation_code(self.description, "local", "proj")
         if not code:
             return ""
-        steps = [
-            f"const real {entry['pre_loop']['name']} = {entry['pre_loop']['value']};"
-            for entry in self.description["variables"]
-            if entry.get("pre_loop")
-        ]
-        each = _EACH.format(code=self._translated([code], 8), pragma="    #pragma omp simd\n")
-        return f"{self._translated(steps, 0)}\n{each}"
+        return _EACH.format(code=self._translated([code], 8), pragma="    #pragma omp simd\n")
 
     def _post_event(self) -> str:
         code = [entry["cpp"] for entry in self.description["post_spike"]]

@@ -21,7 +21,7 @@ from izhi_models.errors import Diagnostic, InputError, InternalError, RunError, 
 from izhi_models.ir.evaluate import initial_values
 from izhi_models.memory import shortage
 from izhi_models.results import Results, SpikeTrains, Trace
-from izhi_models.units import TIME, from_simulation, to_simulation
+from izhi_models.units import TIME, from_simulation, to_simulation, to_simulation_array
 
 # Between two looks at the clock and at the states: what is recorded at most, and what is
 # computed at least, in steps of one cell, so that looking takes a small part of the time.
@@ -269,13 +269,7 @@ class Simulator:
             value = to_simulation(float(values[0]), symbol.dimension)
             self._library.set(number, symbol.symbol, value)
             return
-        unique, inverse = np.unique(values, return_inverse=True)
-        if unique.size <= 1000:
-            exact = np.array([to_simulation(float(item), symbol.dimension) for item in unique])
-            self._library.set(number, symbol.symbol, exact[inverse])
-        else:
-            scale = to_simulation(1.0, symbol.dimension)
-            self._library.set(number, symbol.symbol, values * scale)
+        self._library.set(number, symbol.symbol, to_simulation_array(values, symbol.dimension))
 
     # Running
 

@@ -27,6 +27,7 @@ NEURON = Neuron(
 )
 PROGRAM = Program((NEURON,))
 
+HIDDEN = (replace(NEURON.equations[0], is_temporary=True), *NEURON.equations[1:])
 LISTENER = replace(
     NEURON,
     symbol="pop_1",
@@ -122,6 +123,9 @@ def test_verify_program__division_of_integers__is_refused(text):
         ({"spike": "Uniform(0.0, 1.0) > 0.5"}, "unknown name 'Uniform'"),
         ({"reset": ("v_4 = Uniform(0.0, 1.0)",)}, "unknown name 'Uniform'"),
         ({"spike": None}, "a reset without a spike condition"),
+        ({"equations": (replace(NEURON.equations[1], is_temporary=True),)}, "an ODE for the temp"),
+        ({"spike": "i_3 > 1.0", "equations": HIDDEN}, "unknown name 'i_3'"),
+        ({"equations": (*HIDDEN[1:], HIDDEN[0])}, "reads 'i_3' before it is set"),
     ],
 )
 def test_verify_program__inconsistent_neuron__is_refused(change, message):

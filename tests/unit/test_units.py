@@ -16,6 +16,7 @@ from izhi_models.units import (
     parse_quantity,
     simulation_power,
     to_simulation,
+    to_simulation_array,
 )
 
 CONDUCTANCE = CURRENT.over(VOLTAGE)
@@ -113,3 +114,15 @@ def test_dimensions_multiply() -> None:
     assert VOLTAGE.times(CURRENT) == Dimension(m=1, l=2, t=-3)  # watt
     assert VOLTAGE.over(VOLTAGE) == NONE
     assert TIME.power(-2) == Dimension(t=-2)
+
+
+def test_to_simulation_array_shifts_decimals() -> None:
+    digits = np.random.default_rng(1).integers(-(10**6), 10**6, 5000)
+    values = np.array([float(f"{number}e-9") for number in digits.tolist()])
+    expected = np.array([float(f"{number}e-6") for number in digits.tolist()])
+    assert np.array_equal(to_simulation_array(values, VOLTAGE), expected)
+    odd = np.array([0.0, -0.0, np.inf, np.nan, 1e-300, 1.7e305, 1.0 / 3.0])
+    result = to_simulation_array(odd, VOLTAGE)
+    assert np.array_equal(result[:4], odd[:4], equal_nan=True)
+    # A product is rounded once.
+    np.testing.assert_allclose(result[4:], [1e-297, 1.7e308, 1000.0 / 3.0], rtol=3e-16)

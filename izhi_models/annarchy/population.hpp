@@ -1,0 +1,74 @@
+// What all populations have in common: blocks of cells, their random numbers, their spikes.
+//
+// Cells are advanced in blocks that stay in the fastest cache. Each block has random numbers of its
+// own, so that they are the same for any number of threads.
+//
+// Included by the generated code, after `dt` and `t` are declared.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "random.hpp"
+
+using real = decltype(dt);
+
+struct Cells {
+    const int size;
+    std::vector<int> spiked;  // in this step, ascending
+    std::vector<Generator> generators;
+
+    Cells(int size, int n_parts) : size(size), found(static_cast<size_t>(n_parts)) {}
+
+    void seed(uint64_t seed, int population) {
+        const int n_blocks = (size + block_size - 1) / block_size;
+        const uint64_t first = Generator(seed ^ (uint64_t(population) << 32)).next();
+        generators.clear();
+        for (int block = 0; block < n_blocks; ++block) generators.emplace_back(first + uint64_t(block));
+    }
+
+  protected:
+    std::vector<std::vector<int>> found;  // spikes of each part
+
+    int first_block(int part) const {
+        const int n_blocks = (size + block_size - 1) / block_size;
+        return int(int64_t(n_blocks) * part / int64_t(found.size()));
+    }
+
+    // Resets the cells of a range whose condition holds. Few do, so whole stretches are passed over.
+    template <typename Condition, typename Reset>
+    void gather(int part, int begin, int end, Condition condition, Reset reset) {
+        constexpr int stretch = 64;
+        std::vector<int> &list = found.size() == 1 ? spiked : found[size_t(part)];
+        for (; begin < end; begin += stretch) {
+            const int stop = std::min(begin + stretch, end);
+            int any = 0;
+#pragma omp simd reduction(| : any)
+            for (int i = begin; i < stop; ++i) any |= condition(i) ? 1 : 0;
+            if (!any) continue;
+            for (int i = begin; i < stop; ++i) {
+                if (!condition(i)) continue;
+                reset(i);
+                list.push_back(i);
+            }
+        }
+    }
+
+    void begin_spikes(int part) {
+        if (found.size() == 1) spiked.clear();
+        found[size_t(part)].clear();
+    }
+
+    // Every thread comes here.
+    void join_spikes() {
+        if (found.size() == 1) return;
+#pragma omp barrier
+#pragma omp single
+        {
+            spiked.clear();
+            for (const auto &list : found) spiked.insert(spiked.end(), list.begin(), list.end());
+        }
+    }
+};
