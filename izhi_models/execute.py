@@ -205,14 +205,15 @@ def _draw(model: Model, results: Results, out: Path) -> tuple[Path, ...]:
     from izhi_models import plots
 
     plan = model.experiment.simulation
-    if plan and plan.displays:
-        return plots.write_displays(plan.displays, results, out)
+    displays = plan.displays if plan else ()
     traces, raster = (out / name for name in PICTURES)
-    written = []
-    if results.traces:
+    written = list(plots.write_displays(displays, results, out))
+    if results.traces and not displays:
         plots.save_figure(plots.draw_traces(results), traces)
         written.append(traces)
-    if any(trains.count for trains in results.spikes.values()):
-        plots.save_figure(plots.draw_raster(results), raster)
+    # What a network does is seen in its spikes; cells by themselves in what the file draws.
+    has_spikes = any(trains.count for trains in results.spikes.values())
+    if has_spikes and (model.network.projections or not displays):
+        plots.save_figure(plots.draw_raster(results, displays), raster)
         written.append(raster)
     return tuple(written)

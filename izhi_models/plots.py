@@ -43,6 +43,8 @@ MAX_LEGEND = 40
 MAX_ROW = 100  # characters, with those that a line of the legend takes
 MAX_LINES_PER_PANEL = 20
 MAX_PANELS = 20
+MAX_BELOW = 4
+MAX_BELOW_LABEL = 10  # characters, in the height of such a panel
 
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _TIME_UNITS = {1.0: "s", 1e-3: "ms", 1e-6: "µs", 60.0: "min", 3600.0: "h"}
@@ -182,43 +184,79 @@ def draw_traces(results: Results) -> Figure:
     return figure
 
 
-def draw_raster(results: Results) -> Figure:
-    """Draw the spikes of all populations, and their rates below.
+def draw_raster(results: Results, displays: Sequence[Display] = ()) -> Figure:
+    """Draw the spikes of all populations, their rates below, and what displays show below that.
 
     Parameters
     ----------
     results : Results
+    displays : sequence of Display
+        Drawn over all the time that was simulated; of many the first.
     """
-    height_in = 4.2
-    figure = _new_figure(height_in)
-    spikes_axes, rate_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    below = displays[:MAX_BELOW]
+    spikes_in, rate_in, display_in = 3.1, 1.1, 0.9
+    figure = _new_figure(spikes_in + rate_in + display_in * len(below))
+    ratios = (spikes_in, rate_in, *(display_in for _ in below))
+    panels = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
+    scale = _time_scale(results)
+    colors = _Colors()
+    entries = _draw_spikes(panels[0], results, colors, spikes_in)
+    _draw_rates(panels[1], results, colors)
+    for axes, display in zip(panels[2:], below, strict=True):
+        _draw_below(axes, display, results)
+    end_s = results.start_s + (results.duration_s or results.dt_s)
+    panels[0].set_xlim(results.start_s / scale, end_s / scale)
+    panels[-1].set_xlabel(_time_label({scale}))
+    for axes in panels:
+        _tidy(axes)
+    figure.align_ylabels(panels)
+    _legend(figure, entries)
+    return figure
+
+
+def _draw_spikes(
+    axes: Axes, results: Results, colors: _Colors, height_in: float
+) -> list[tuple[str, str]]:
+    """Draw a row for each neuron, and return the entries of the legend."""
     scale = _time_scale(results)
     n_neurons = sum(trains.n_neurons for trains in results.spikes.values())
-    marker = _marker(0.6 * height_in / max(1, n_neurons))
-    colors = _Colors()
+    marker = _marker(0.8 * height_in / max(1, n_neurons))
     entries: list[tuple[str, str]] = []
     offset = 0
     for population, trains in results.spikes.items():
         points = np.stack([trains.times_s / scale, trains.indices + float(offset)])
         x, y = _one_per_pixel(points)
-        spikes_axes.plot(x, y, color=colors[population], **marker)
+        axes.plot(x, y, color=colors[population], **marker)
         entries.append((f"{population}: {trains.rate_hz:.3g} Hz", colors[population]))
         offset += trains.n_neurons
         if offset < n_neurons:
-            spikes_axes.axhline(offset - 0.5, color="#cccccc", linewidth=0.5, zorder=0)
-    spikes_axes.set_ylim(-0.5, max(n_neurons, 1) - 0.5)
-    spikes_axes.yaxis.get_major_locator().set_params(integer=True)
+            axes.axhline(offset - 0.5, color="#cccccc", linewidth=0.5, zorder=0)
+    axes.set_ylim(-0.5, max(n_neurons, 1) - 0.5)
+    axes.locator_params(axis="y", integer=True)
     one = f"Neuron of {next(iter(results.spikes))}" if len(results.spikes) == 1 else "Neuron"
-    _set_text(spikes_axes.yaxis.label, one)
-    _draw_rates(rate_axes, results, colors)
-    end_s = results.start_s + (results.duration_s or results.dt_s)
-    rate_axes.set_xlim(results.start_s / scale, end_s / scale)
-    rate_axes.set_xlabel(_time_label({scale}))
-    for axes in (spikes_axes, rate_axes):
-        _tidy(axes)
-    figure.align_ylabels([spikes_axes, rate_axes])
-    _legend(figure, entries)
-    return figure
+    _set_text(axes.yaxis.label, one)
+    return entries
+
+
+def _draw_below(axes: Axes, display: Display, results: Results) -> None:
+    """Draw the lines of a display on the time axis of others."""
+    spare = cycle(PALETTE)
+    scale = _time_scale(results)
+    curves, units = [], []
+    for line in display.lines:
+        trace = results.trace_of_one(line.quantity)
+        curves.append(trace.values[:, 0] / line.scale)
+        units.append(_unit(line, trace))
+        color = line.color if _is_visible(line.color) else next(spare)
+        x, y = _thin(trace.times / scale, curves[-1], None)
+        axes.plot(x, y, color=color, linewidth=0.8)
+    axes.set_ylim(_usable_limits(display.ymin, display.ymax, curves))
+    shared = units[0] if len(set(units)) == 1 else None
+    label = _value_label(display.lines, shared)
+    short = label if len(label) <= MAX_BELOW_LABEL else _with_unit("", shared or "")
+    _set_text(axes.yaxis.label, short)
+    axes.text(0, 1, "", transform=axes.transAxes, va="bottom", fontsize=7, color=GREY)
+    _set_text(axes.texts[-1], display.title or display.id, 7)
 
 
 class _Colors(dict[str, str]):
@@ -252,7 +290,9 @@ def _cell_name(trace: Trace, index: int) -> str:
 def _draw_rates(axes: Axes, results: Results, colors: _Colors) -> None:
     """Draw the rate per neuron of each population, or of all when these are many."""
     scale = _time_scale(results)
-    width_s = _round_up(max(results.duration_s / 100, results.dt_s))
+    n_spikes = min((item.count for item in results.spikes.values() if item.count), default=0)
+    n_wanted = float(np.clip(n_spikes / 5, 100, 250))  # five spikes in a bin tell a rate
+    width_s = _round_up(max(results.duration_s / n_wanted, results.dt_s))
     n_bins = max(1, int(np.ceil(results.duration_s / width_s * (1 - 1e-9))))
     edges_s = results.start_s + np.arange(n_bins + 1) * width_s
     spikes = [item for item in results.spikes.items() if item[1].n_neurons]

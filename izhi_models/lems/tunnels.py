@@ -13,8 +13,8 @@ import numpy as np
 
 from izhi_models.errors import Diagnostic, InputError, raise_if_errors
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.lower import lower_part
 from izhi_models.lems.lists import Gathered, check_list
+from izhi_models.lems.lower import lower_part
 from izhi_models.lems.targets import (
     SEGMENT_LIMITS,
     attachment_of,

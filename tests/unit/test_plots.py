@@ -280,6 +280,31 @@ def test_raster_stacks_populations_and_shows_their_rates():
     assert [to_hex(item.get_edgecolor()) for item in rates.patches] == colors
 
 
+def test_raster_has_the_displays_of_a_file_below_it(results):
+    spikes = {"pop": regular(10.0, 2, 1.0)}
+    shown = Results(1.0, 25e-6, spikes, results.traces)
+    first = display(line(color="#ee40FF"), x=(0, 100), title="One cell")
+    second = display(line("a name that is too long", "pop[1]/v"), line("b", "pop[0]/V", 1, ""))
+    raster, _, upper, lower = draw_raster(shown, [first, second]).axes
+    for axes in (raster, upper, lower):
+        assert axes.get_xlim() == (0.0, 1000.0)
+    x, y = upper.lines[0].get_data()
+    assert to_hex(upper.lines[0].get_color()) == "#ee40ff"
+    assert (x[y.argmax()], y.max()) == (pytest.approx(308.625), pytest.approx(30.0))
+    assert upper.get_ylim() == (-80.0, 50.0)
+    assert upper.get_ylabel() == "a (mV)"
+    assert [text.get_text() for text in upper.texts] == ["One cell"]
+    assert len(lower.lines) == 2
+    assert lower.get_xlabel() == "Time (ms)"
+
+
+def test_bins_of_rates_are_narrow_where_there_are_many_spikes():
+    for rate_hz, width_ms in ((1.0, 10.0), (100.0, 5.0)):
+        _, rates = draw_raster(Results(1.0, 1e-4, {"pop": regular(rate_hz, 20, 1.0)})).axes
+        edges = rates.patches[0].get_data().edges
+        assert np.diff(edges) == pytest.approx(width_ms)
+
+
 def test_rates_of_many_populations_are_drawn_as_one():
     spikes = {f"p{i}": regular(100, 1, 1.0) for i in range(50)}
     _, rates = draw_raster(Results(1.0, 1e-3, spikes)).axes
