@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,6 +48,7 @@ class _Commands(click.Group):
 
 def main() -> None:
     """Run the command; errors become messages and exit codes, never tracebacks."""
+    signal.signal(signal.SIGTERM, _stop)
     try:
         sys.exit(commands.main(standalone_mode=False))
     except click.exceptions.Abort:
@@ -54,6 +57,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """End as after an interrupt, so that files begun are removed."""
+    sys.exit(128 + number)
 
 
 def _report(diagnostics: Sequence[Diagnostic], as_json: bool) -> None:
@@ -97,8 +105,12 @@ def commands() -> None:
     help="Integrator; auto is exponential_midpoint for cells with gates, euler for all others.",
 )
 @click.option(
-    "--record", multiple=True, metavar="PATH", help="Record this too: pop[0]/v, or pop/v for all."
+    "--record",
+    multiple=True,
+    metavar="PATH",
+    help="Record this too: pop[0]/v, pop[0:100]/v, or pop/v for all; pop/v@1ms now and then.",
 )
+@click.option("--every", metavar="TIME", help='Period of --record, such as "1 ms" [each step].')
 @click.option(
     "--set",
     "settings",

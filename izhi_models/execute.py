@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from izhi_models.annarchy.program import Precision
-from izhi_models.errors import Diagnostic, InputError
+from izhi_models.errors import Diagnostic, InputError, RunError
 from izhi_models.files import replacing
-from izhi_models.output import resolve_outputs, write_outputs
+from izhi_models.memory import disk_shortage
+from izhi_models.output import BYTES_PER_NUMBER, resolve_outputs, write_outputs
 from izhi_models.pipeline import Model, Progress, Run, load, quiet, timed
 from izhi_models.results import Results
 
@@ -42,6 +43,8 @@ class Settings:
     method : str
     record : tuple of str
         Paths to record besides those of the file.
+    every : str or None
+        Their period, as `Model.compile` takes it.
     plot : bool
     command : tuple of str
         The command line, for the record.
@@ -57,6 +60,7 @@ class Settings:
     precision: Precision = "double"
     method: str = "auto"
     record: tuple[str, ...] = ()
+    every: str | None = None
     plot: bool = True
     command: tuple[str, ...] = ()
     set: Mapping[str, str] = field(default_factory=dict)
@@ -116,15 +120,20 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
         threads=settings.threads,
         precision=settings.precision,
         record=settings.record,
+        every=settings.every,
         progress=progress,
     )
-    results = run.simulate(duration_s, progress=progress)
-    results = replace(results, provenance=_provenance(model, run, settings))
-    progress("write", 0.0)
+    _check_disk(run, duration_s, settings.out)
     with _staged(settings.out, anchor) as folder:
+        results = run.simulate(
+            duration_s,
+            file=folder / RESULTS,
+            provenance=_provenance(model, run, settings),
+            progress=progress,
+        )
+        progress("write", 0.0)
         with timed(run.timings, "write"):
             files = list(write_outputs(plan, results, folder) if plan else ())
-            results.save(folder / RESULTS)
         with timed(run.timings, "draw"):
             pictures = _draw(model, results, folder) if settings.plot else ()
         record = {**results.provenance, "seconds": _rounded(run.timings)}
@@ -142,6 +151,17 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
         run.was_cached,
         model.experiment.warnings,
     )
+
+
+def _check_disk(run: Run, duration_s: float, out: Path) -> None:
+    """Refuse to start what would fill the disk."""
+    plan = run.model.experiment.simulation
+    columns = sum(1 + len(item.columns) for item in plan.outputs) if plan else 0
+    text = columns * duration_s / run.simulator.dt_s * BYTES_PER_NUMBER
+    lacking = disk_shortage(out / RESULTS, run.simulator.bytes_of(duration_s) + text)
+    if lacking is not None:
+        hint = "record fewer cells, or with a longer period (--every), or a shorter time"
+        raise RunError(Diagnostic(f"what this run writes {lacking}", notes=(hint,)))
 
 
 def _existing_folder(out: Path) -> Path:
@@ -193,7 +213,6 @@ def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
         "program": run.simulator.built.key,
         "cached": run.was_cached,
         "sha256": {str(item.source.path): item.sha256 for item in model.declarations.documents},
-        "seconds": _rounded(run.timings),
     }
 
 

@@ -1,8 +1,9 @@
-"""How much memory there is, to refuse what cannot fit before it is tried."""
+"""How much memory and disk there is, to refuse what cannot fit before it is tried."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,22 @@ def shortage(needed_bytes: float) -> str | None:
     if needed_bytes <= available:
         return None
     return f"needs {needed_bytes / _GIB:.3g} GiB of memory, and there are {available / _GIB:.3g}"
+
+
+def disk_shortage(path: Path, needed_bytes: float) -> str | None:
+    """Return how far a disk is from sufficing, in words, or None if it suffices.
+
+    Parameters
+    ----------
+    path : Path
+        Of a file, which need not exist.
+    needed_bytes : float
+    """
+    folder = next(item for item in path.absolute().parents if item.exists())
+    free = shutil.disk_usage(folder).free
+    if needed_bytes <= free:
+        return None
+    return f"needs {needed_bytes / _GIB:.3g} GiB of disk, and {free / _GIB:.3g} are free"
 
 
 def available_bytes() -> int:

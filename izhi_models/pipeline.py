@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from types import MappingProxyType
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from izhi_models.annarchy.lower import Lowering, lower_network
 from izhi_models.annarchy.program import Precision
-from izhi_models.annarchy.run import Recording, Simulator
+from izhi_models.annarchy.recorder import Recording
+from izhi_models.annarchy.run import Simulator
 from izhi_models.annarchy.write import write_definitions
 from izhi_models.describe import describe_component, describe_network
 from izhi_models.errors import Diagnostic, InputError, Span, raise_if_errors, suggest
@@ -38,6 +40,7 @@ from izhi_models.results import Results
 from izhi_models.units import TIME, Dimension, parse_quantity
 
 DEFAULT_STEP = "0.025 ms"
+MAX_PERIOD = 2**31 - 1
 STAGES = ("ir", "program")
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -70,7 +73,12 @@ class Run:
         return self.simulator.built.cached
 
     def simulate(
-        self, duration: str | float | None = None, *, progress: Progress = quiet
+        self,
+        duration: str | float | None = None,
+        *,
+        file: str | Path | None = None,
+        provenance: Mapping[str, Any] = MappingProxyType({}),
+        progress: Progress = quiet,
     ) -> Results:
         """Simulate from the present time on.
 
@@ -78,6 +86,11 @@ class Run:
         ----------
         duration : str or float, optional
             Such as ``"500 ms"``; a number is in seconds. What the file asks for if left out.
+        file : str or Path, optional
+            HDF5 file to which the results go as they come, so that they need not fit into
+            memory, and from which they are read where they are looked at.
+        provenance : mapping of str to any
+            For the results.
         progress : callable, optional
             Called with the name of the stage and the fraction done.
 
@@ -88,9 +101,10 @@ class Run:
         Raises
         ------
         InputError
-            If neither the call nor the file gives a duration, or it is less than a step.
+            If neither the call nor the file gives a duration, or it is less than a step, or
+            results cannot be written.
         RunError
-            If a variable is not finite any more.
+            If a variable is not finite any more, or memory or disk does not suffice.
         """
         seconds = self.model.duration(duration)
 
@@ -100,7 +114,8 @@ class Run:
 
         progress("simulating", 0.0)
         with timed(self.timings, "simulate"):
-            return self.simulator.simulate(seconds, advanced)
+            place = None if file is None else Path(file)
+            return self.simulator.simulate(seconds, advanced, place, provenance)
 
     def reset(self, seed: int | None = None) -> None:
         """Go back to t = 0, with the present parameters and connections.
@@ -198,6 +213,7 @@ class Model:
         threads: int = 1,
         precision: Precision = "double",
         record: str | Iterable[str] = (),
+        every: str | float | None = None,
         per_cell: str | Iterable[str] = (),
         progress: Progress = quiet,
     ) -> Run:
@@ -215,7 +231,11 @@ class Model:
         threads : int
         precision : {'double', 'float'}
         record : str or iterable of str
-            Paths to record besides those of the file: ``pop[0]/v``, or ``pop/v`` for all cells.
+            Paths to record besides those of the file: ``pop[0]/v``, ``pop[0:100]/v``,
+            ``pop[0,5]/v``, or ``pop/v`` for all cells; ``pop/v@1ms`` for a period of its own.
+        every : str or float, optional
+            Period of `record`, rounded to whole steps: at its multiples values are kept; a number
+            is in seconds. In each step if left out, as always what the file names.
         per_cell : str or iterable of str
             Paths of parameters, ``pop/a``, to which `Run.set` can then give a value for each cell.
         progress : callable, optional
@@ -235,14 +255,12 @@ class Model:
         if threads < 1:
             raise InputError(f"{threads} threads, expected 1 or more")
         plan = self.experiment.simulation
-        if dt is None:
-            dt = plan.step_s if plan else DEFAULT_STEP
-        step_s = self.seconds(dt, "step")
         if seed is None:
             seed = plan.seed if plan and plan.seed is not None else DEFAULT_SEED
+        step_s = self.step(dt)
         timings = dict(self.timings)
         model = self._drawn_from(seed, timings)
-        recordings = model.recordings(_listed(record))
+        recordings = model.recordings(_listed(record), every, step_s)
         with timed(timings, "lower"):
             lowering = model.lower(
                 recordings,
@@ -291,23 +309,54 @@ class Model:
             precision=precision,
         )
 
-    def recordings(self, extra: Iterable[str] = ()) -> list[Recording]:
-        """Return what is recorded: what the file names, or v of all cells, and more."""
-        chosen: dict[tuple[str, str], dict[int, str]] = {}
+    def recordings(
+        self,
+        extra: Iterable[str] = (),
+        every: str | float | None = None,
+        dt: str | float | None = None,
+    ) -> list[Recording]:
+        """Return what is recorded: what the file names, or v of all cells, and more.
+
+        For arguments see `compile`.
+        """
+        chosen: dict[tuple[str, str, int], dict[int, str]] = {}
         for item in self.experiment.quantities.values():
-            chosen.setdefault((item.population, item.name), {})[item.index] = item.variable
+            chosen.setdefault((item.population, item.name, 1), {})[item.index] = item.variable
         if self.experiment.simulation is None and not extra:
             main = ((name, _main_variable(item)) for name, item in self.network.populations.items())
             extra = [f"{name}/{variable}" for name, variable in main if variable is not None]
-        for path in extra:
+        step_s = self.step(dt)
+        for text in extra:
+            path, _, own = text.partition("@")
+            period = self._period(own or every, step_s)
             for item in self.experiment.resolve(path):
-                chosen.setdefault((item.population, item.name), {})[item.index] = item.variable
-        return [
-            Recording(
-                population, name, tuple(sorted(cells)), tuple(cells[i] for i in sorted(cells))
+                cells = chosen.setdefault((item.population, item.name, period), {})
+                cells[item.index] = item.variable
+        recordings = []
+        for (population, name, period), found in chosen.items():
+            numbers, variables = zip(*sorted(found.items()), strict=True)
+            recordings.append(Recording(population, name, numbers, variables, period))
+        return recordings
+
+    def step(self, dt: str | float | None = None) -> float:
+        """Return the length of a step [s]; what the file asks for if `dt` is None."""
+        if dt is None:
+            plan = self.experiment.simulation
+            dt = plan.step_s if plan else DEFAULT_STEP
+        return self.seconds(dt, "step")
+
+    def _period(self, every: str | float | None, step_s: float) -> int:
+        """Return a period of recording in steps."""
+        if every is None:
+            return 1
+        period_s = self.seconds(every, "period of recording")
+        steps = round(period_s / step_s)
+        if not 1 <= steps <= MAX_PERIOD:
+            raise InputError(
+                f"recording every {period_s * 1e3:g} ms does not go with "
+                f"a step of {step_s * 1e3:g} ms"
             )
-            for (population, name), cells in chosen.items()
-        ]
+        return steps
 
     def dump(self, stage: str) -> str:
         """Return a stage of the pipeline as text.

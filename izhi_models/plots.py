@@ -7,9 +7,10 @@ Source of Displays: LEMS for NeuroML 2, Simulation.xml: Display, Line.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from izhi_models.files import replacing
 from izhi_models.output import resolve_output
-from izhi_models.results import Floats, Results, Trace
+from izhi_models.results import BLOCK_VALUES, Floats, Results, SpikeTrains, Trace
 from izhi_models.simulation import Display, Line
 from izhi_models.units import NONE, Dimension, display_unit
 
@@ -124,19 +125,22 @@ def draw_display(display: Display, results: Results) -> Figure:
     figure = _new_figure(3.2)
     axes = figure.add_subplot()
     traces = [results.trace_of_one(line.quantity) for line in display.lines]
-    curves = [
-        (trace.times / line.time_scale_s, trace.values[:, 0] / line.scale)
-        for line, trace in zip(display.lines, traces, strict=True)
-    ]
-    xlim = _usable_limits(display.xmin, display.xmax, [x for x, _ in curves])
-    ylim = _usable_limits(display.ymin, display.ymax, [y for _, y in curves])
+    drawn = list(zip(display.lines, traces, strict=True))
+    xlim = _in_order(display.xmin, display.xmax)
+    if xlim and drawn and not any(_rows(trace, line.time_scale_s, xlim) for line, trace in drawn):
+        xlim = None
+    curves = []
+    for line, trace in drawn:
+        times, values = _thin(trace, line.time_scale_s, xlim)
+        curves.append((times, values / line.scale))
+    ylim = _value_limits(display, [y for _, y in curves])
     units = [_unit(line, trace) for line, trace in zip(display.lines, traces, strict=True)]
     shared_unit = units[0] if len(set(units)) == 1 else None
     spare = cycle(PALETTE)
     entries: list[tuple[str, str]] = []
     for line, unit, curve in zip(display.lines, units, curves, strict=True):
         color = line.color if _is_visible(line.color) else next(spare)
-        axes.plot(*_thin(*curve, xlim), color=color, **_stroke(len(curves)))
+        axes.plot(*curve, color=color, **_stroke(len(curves)))
         entries.append((_with_unit(line.id, "" if shared_unit is not None else unit), color))
     axes.margins(x=0)
     axes.set_xlim(xlim)
@@ -224,8 +228,8 @@ def _draw_spikes(
     entries: list[tuple[str, str]] = []
     offset = 0
     for population, trains in results.spikes.items():
-        points = np.stack([trains.times_s / scale, trains.indices + float(offset)])
-        x, y = _one_per_pixel(points)
+        times, cells = _one_per_pixel(trains, results)
+        x, y = times / scale, cells + float(offset)
         axes.plot(x, y, color=colors[population], **marker)
         entries.append((f"{population}: {trains.rate_hz:.3g} Hz", colors[population]))
         offset += trains.n_neurons
@@ -245,12 +249,12 @@ def _draw_below(axes: Axes, display: Display, results: Results) -> None:
     curves, units = [], []
     for line in display.lines:
         trace = results.trace_of_one(line.quantity)
-        curves.append(trace.values[:, 0] / line.scale)
+        x, values = _thin(trace, scale, None)
+        curves.append(values / line.scale)
         units.append(_unit(line, trace))
         color = line.color if _is_visible(line.color) else next(spare)
-        x, y = _thin(trace.times / scale, curves[-1], None)
-        axes.plot(x, y, color=color, linewidth=0.8)
-    axes.set_ylim(_usable_limits(display.ymin, display.ymax, curves))
+        axes.plot(x, curves[-1], color=color, linewidth=0.8)
+    axes.set_ylim(_value_limits(display, curves))
     shared = units[0] if len(set(units)) == 1 else None
     label = _value_label(display.lines, shared)
     short = label if len(label) <= MAX_BELOW_LABEL else _with_unit("", shared or "")
@@ -275,12 +279,11 @@ def _draw_panel(
     every = -(-n_lines // MAX_LINES_PER_PANEL)
     stroke = _stroke(n_lines)
     for trace in traces:
-        times = trace.times / _time_scale(results)
         scale = display_unit(trace.dimension)[1]
         for column in range(0, trace.indices.size, max(1, every)):
-            x, y = _thin(times, trace.values[:, column] / scale, None)
+            x, y = _thin(trace.column(column), _time_scale(results), None)
             name = _cell_name(trace, trace.indices[column]) if by_cell else trace.population
-            axes.plot(x, y, color=colors[name], **stroke)
+            axes.plot(x, y / scale, color=colors[name], **stroke)
 
 
 def _cell_name(trace: Trace, index: int) -> str:
@@ -300,7 +303,9 @@ def _draw_rates(axes: Axes, results: Results, colors: _Colors) -> None:
     if len(groups) > len(PALETTE):
         groups = {"": [trains for _, trains in spikes]}
     for population, members in groups.items():
-        counts = sum(np.histogram(trains.times_s, edges_s)[0] for trains in members)
+        counts = np.zeros(n_bins)
+        for times, _ in chain.from_iterable(trains.blocks() for trains in members):
+            counts += np.histogram(times, edges_s)[0]
         rate_hz = counts / (sum(trains.n_neurons for trains in members) * width_s)
         color = colors[population] if population else GREY
         axes.stairs(rate_hz, edges_s / scale, baseline=None, color=color, linewidth=0.9)
@@ -373,46 +378,84 @@ def _marker(row_in: float) -> dict[str, Any]:
     return {"linestyle": "", "marker": ".", "markersize": size, "markeredgewidth": 0}
 
 
-def _one_per_pixel(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Leave out points (2, n) that would fall on one pixel with another."""
-    if points.shape[1] <= 20_000:
-        return points
-    low, high = points.min(axis=1, keepdims=True), points.max(axis=1, keepdims=True)
-    size = np.where(high > low, high - low, 1.0)
-    cells = ((points - low) / size * N_BINS).astype(np.int64)
-    _, first = np.unique(cells[0] * (N_BINS + 1) + cells[1], return_index=True)
-    return points[:, first]
+def _one_per_pixel(
+    trains: SpikeTrains, results: Results
+) -> tuple[NDArray[np.float64], NDArray[np.integer[Any]]]:
+    """Leave out spikes that would fall on one pixel with another."""
+    if trains.count <= 20_000:
+        return np.asarray(trains.times_s), np.asarray(trains.indices)
+    n_rows = min(trains.n_neurons, N_BINS)
+    taken = np.zeros((N_BINS, n_rows), dtype=np.bool_)
+    kept = []
+    for times, cells in trains.blocks():
+        bins = ((times - results.start_s) / results.duration_s * N_BINS).astype(np.int64)
+        columns = np.clip(bins, 0, N_BINS - 1)
+        rows = cells.astype(np.int64) * n_rows // trains.n_neurons
+        _, first = np.unique(columns * n_rows + rows, return_index=True)
+        first = first[~taken[columns[first], rows[first]]]
+        taken[columns[first], rows[first]] = True
+        kept.append((times[first], cells[first]))
+    return np.concatenate([item[0] for item in kept]), np.concatenate([item[1] for item in kept])
 
 
 def _thin(
-    x: NDArray[np.float64], y: Floats, xlim: tuple[float, float] | None
+    trace: Trace, time_scale_s: float, xlim: tuple[float, float] | None
 ) -> tuple[NDArray[np.float64], Floats]:
     """Return what is visible of a curve: first, lowest and highest point of each bin.
 
-    Bins are narrower than a pixel, so that the drawing is the same, spikes included.
+    Bins are narrower than a pixel, so that the drawing is the same, spikes included. Times are
+    in the scale, values in SI.
     """
+    rows = range(trace.times.shape[0])
     if xlim is not None:
-        start, stop = np.searchsorted(x, xlim[0]), np.searchsorted(x, xlim[1], side="right")
-        visible = slice(max(0, start - 1), stop + 1)
-        x, y = x[visible], y[visible]
-    per_bin = y.size // N_BINS
+        visible = _rows(trace, time_scale_s, xlim)
+        rows = rows[max(0, visible.start - 1) : visible.stop + 1]
+    per_bin = len(rows) // N_BINS
     if per_bin < 4:
-        return x, y
+        return _read(trace, rows, time_scale_s)
     whole = N_BINS * per_bin
-    bins = y[:whole].reshape(N_BINS, per_bin)
-    first = np.arange(0, whole, per_bin)
-    picked = np.stack([first, first + bins.argmin(axis=1), first + bins.argmax(axis=1)], axis=1)
-    keep = np.concatenate([np.sort(picked, axis=1).ravel(), np.arange(whole, y.size)])
-    return x[keep], y[keep]
+    step = max(1, BLOCK_VALUES // per_bin) * per_bin
+    parts = []
+    for start in range(0, whole, step):
+        x, y = _read(trace, rows[start : min(start + step, whole)], time_scale_s)
+        bins = y.reshape(-1, per_bin)
+        first = np.arange(0, y.size, per_bin)
+        picked = np.stack([first, first + bins.argmin(axis=1), first + bins.argmax(axis=1)], axis=1)
+        keep = np.sort(picked, axis=1).ravel()
+        parts.append((x[keep], y[keep]))
+    parts.append(_read(trace, rows[whole:], time_scale_s))
+    return np.concatenate([item[0] for item in parts]), np.concatenate([item[1] for item in parts])
 
 
-def _usable_limits(low: float, high: float, data: Sequence[Floats]) -> tuple[float, float] | None:
-    """Return declared limits if they are in order and show some of the data, else None."""
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        return None
-    if data and not any(np.any((values >= low) & (values <= high)) for values in data):
-        return None
-    return low, high
+def _read(
+    trace: Trace, rows: range, time_scale_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.floating[Any]]]:
+    part = slice(rows.start, rows.stop)
+    return trace.times[part] / time_scale_s, np.ravel(trace.values[part])
+
+
+def _rows(trace: Trace, time_scale_s: float, xlim: tuple[float, float]) -> range:
+    """Return the rows within limits of time."""
+
+    def scaled(time_s: float) -> float:
+        return time_s / time_scale_s
+
+    start = bisect_left(trace.times, xlim[0], key=scaled)
+    return range(start, bisect_right(trace.times, xlim[1], lo=start, key=scaled))
+
+
+def _value_limits(display: Display, curves: Sequence[Floats]) -> tuple[float, float] | None:
+    """Return the declared limits if they show some of the curves, else None."""
+    limits = _in_order(display.ymin, display.ymax)
+    if limits is None or not curves:
+        return limits
+    low, high = limits
+    return limits if any(np.any((y >= low) & (y <= high)) for y in curves) else None
+
+
+def _in_order(low: float, high: float) -> tuple[float, float] | None:
+    """Return declared limits, or None if they are no interval."""
+    return (low, high) if np.isfinite(low) and np.isfinite(high) and low < high else None
 
 
 def _unit(line: Line, trace: Trace) -> str:

@@ -12,11 +12,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, DecimalException
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, suggest
+
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 
 class Dimension(NamedTuple):
@@ -187,10 +190,8 @@ def to_simulation_array(
     return np.where(usual & (np.abs(decimal - scaled) <= 4e-16 * size), decimal, scaled)
 
 
-def from_simulation(
-    values: np.ndarray[tuple[int, ...], np.dtype[np.float64]], dimension: Dimension
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """Convert an array in simulation units to SI."""
+def from_simulation(values: NDArray[_Float], dimension: Dimension) -> NDArray[_Float]:
+    """Convert an array in simulation units to SI, in its own precision."""
     power = simulation_power(dimension)
     # Powers of ten with a positive exponent are exact in binary; their inverses are not.
     return values * 10.0**power if power >= 0 else values / 10.0**-power

@@ -1,14 +1,18 @@
-"""Run a lowered network and decode what it gave.
+"""Run a lowered network, in chunks of steps, and pass on what it gives.
 
-The library counts steps and knows generated symbols in simulation units; here they become times,
-paths and SI values again.
+The library counts steps and knows generated symbols in simulation units; here, and in `recorder`,
+they become times, paths and SI values again.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,41 +21,25 @@ from izhi_models.annarchy.build import Built, build
 from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Library
 from izhi_models.annarchy.lower import Group, Lowering
+from izhi_models.annarchy.recorder import Recorder, Recording
 from izhi_models.errors import Diagnostic, InputError, InternalError, RunError, suggest
 from izhi_models.ir.evaluate import initial_values
-from izhi_models.memory import shortage
-from izhi_models.results import Results, SpikeTrains, Trace
+from izhi_models.memory import disk_shortage, shortage
+from izhi_models.results import Collector, Part, Plan, Results
 from izhi_models.units import TIME, from_simulation, to_simulation, to_simulation_array
 
-# Between two looks at the clock and at the states: what is recorded at most, and what is
-# computed at least, in steps of one cell, so that looking takes a small part of the time.
+# Between two looks at the clock and at the states: what is recorded at most; what is computed at
+# least, in steps of one cell, so that looking takes a small part of the time, and at most, since
+# each cell might spike in each step; and how long that should take, so that an interrupt is heard.
 _CHUNK_VALUES = 2_000_000
 _CHUNK_CELL_STEPS = 1_000_000
-_CHUNKS = 50
+_MAX_CHUNK_CELL_STEPS = 20_000_000
+_CHUNK_S = 0.2
+_SMALL_BYTES = 2**25
 _PARTS = 32
 # For each cell and name: a value in the compiled code, and two while they are set up.
 _BYTES_PER_VALUE = 24
 _MAX_STEPS = 2.0**62  # they are counted in 64 bits
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One quantity to record.
-
-    Parameters
-    ----------
-    population : str
-    name : str
-        Path below the cell, under which it is found in the results.
-    cells : tuple of int
-    variables : tuple of str
-        Name in the dynamics of the population, for each cell.
-    """
-
-    population: str
-    name: str
-    cells: tuple[int, ...]
-    variables: tuple[str, ...]
 
 
 class Simulator:
@@ -78,7 +66,6 @@ class Simulator:
         progress: Callable[[str], None] | None = None,
     ) -> None:
         self.lowering = lowering
-        self.recordings = tuple(recordings)
         self.dt_s = dt_s
         self.seed = seed
         _check_cells(lowering)
@@ -91,7 +78,7 @@ class Simulator:
             delays = link.delays_in_steps(dt_s)
             self._library.connect(number, link.pre, link.post, link.weights, delays, **link.values)
         self._start: list[dict[str, NDArray[np.float64]]] = []
-        self._traces = self._plan()
+        self._recorder = Recorder(lowering, recordings, dt_s, self._library)
         self._fresh = False
 
     def close(self) -> None:
@@ -171,7 +158,11 @@ class Simulator:
         self._fresh = False
 
     def simulate(
-        self, duration_s: float, progress: Callable[[float], None] | None = None
+        self,
+        duration_s: float,
+        progress: Callable[[float], None] | None = None,
+        file: Path | None = None,
+        provenance: Mapping[str, Any] = MappingProxyType({}),
     ) -> Results:
         """Simulate from the present time on.
 
@@ -181,6 +172,11 @@ class Simulator:
             Rounded to whole steps. [s]
         progress : callable, optional
             Called with the time simulated so far. [s]
+        file : Path, optional
+            Where results go as they come, so that they need no memory; they are kept in memory
+            if left out.
+        provenance : mapping of str to any
+            For the results.
 
         Returns
         -------
@@ -190,62 +186,35 @@ class Simulator:
         Raises
         ------
         InputError
-            If that is less than a step.
+            If that is less than a step, or the file cannot be written.
         RunError
-            If a state is not finite any more, or memory does not suffice.
+            If a state is not finite any more, or memory or disk does not suffice.
         """
         n_steps = self._n_steps(duration_s)
-        self._check_recording(n_steps)
         if not self._fresh:
             self.reset()
             self._initialize()
-        first = self._library.step
-        rows = [[row] for row in self._first_rows()]
-        spikes: list[list[tuple[NDArray[np.int64], NDArray[np.int32]]]] = [[] for _ in self._groups]
-        done = 0
-        chunk = self._chunk(n_steps)
-        before = self._states()
-        while done < n_steps:
-            steps = min(chunk, n_steps - done)
-            self._library.run(steps)
-            recorded = self._library.drain()
-            for parts, trace in zip(rows, recorded.traces, strict=True):
-                parts.append(trace.values)
-            for found in recorded.spikes:
-                spikes[found.neuron].append((found.steps, found.ranks))
-            after = self._states()
-            if not _all_finite(after):
-                self._locate(before, steps)
-            before = after
-            done += steps
-            if progress is not None:
-                progress(done * self.dt_s)
-        return self._decode(first, n_steps, rows, spikes)
+        plan = self._recorder.plan(self._library.step, n_steps)
+        _check_room(plan, file)
+        collector = Collector(plan) if file is None or self._is_small(plan, n_steps) else None
+        with ExitStack() as stack:
+            sinks: list[Callable[[Part], None]] = []
+            if collector is not None:
+                sinks.append(collector.add)
+            if file is not None:
+                from izhi_models.results.hdf5 import writing
+
+                sinks.append(stack.enter_context(writing(file, plan, provenance)))
+            self._advance(n_steps, sinks, progress)
+        if collector is not None:
+            return collector.results(provenance)
+        return Results.load(cast(Path, file))
+
+    def bytes_of(self, duration_s: float) -> float:
+        """Return the size of the traces that a simulation is going to give."""
+        return self._recorder.plan(self._library.step, self._n_steps(duration_s)).n_bytes
 
     # Set-up
-
-    def _plan(self) -> list[tuple[int, str, NDArray[np.int64]]]:
-        """Tell the library what to record: group, variable and cells of each trace."""
-        wanted: dict[tuple[int, str], set[int]] = {}
-        for item in self.recordings:
-            number = self.lowering.group_of(item.population)
-            group = self.lowering.groups[number]
-            first = group.first(item.population)
-            for cell, variable in zip(item.cells, item.variables, strict=True):
-                if not group.symbols[variable].is_parameter:
-                    wanted.setdefault((number, variable), set()).add(first + cell)
-        planned = []
-        for (number, variable), cells in wanted.items():
-            ranks = np.array(sorted(cells), dtype=np.int64)
-            group = self.lowering.groups[number]
-            everything = ranks.size == group.size
-            symbol = group.symbols[variable].symbol
-            self._library.record(number, [symbol], None if everything else ranks)
-            planned.append((number, variable, ranks))
-        for number in range(len(self.lowering.groups)):
-            if self.lowering.program.neurons[number].spike is not None:
-                self._library.record_spikes(number)
-        return planned
 
     def _initialize(self) -> None:
         self._start = []
@@ -285,23 +254,53 @@ class Simulator:
             )
         return n_steps
 
-    def _chunk(self, n_steps: int) -> int:
-        width = sum(ranks.size for _, _, ranks in self._traces) or 1
+    def _advance(
+        self,
+        n_steps: int,
+        sinks: Sequence[Callable[[Part], None]],
+        progress: Callable[[float], None] | None,
+    ) -> None:
+        """Run, and pass on what is recorded."""
+        part = self._recorder.start(self._library.step, self._present)
+        for add in sinks:
+            add(part)
         cells = sum(group.size for group in self._groups)
-        steps = max(-(-n_steps // _CHUNKS), _CHUNK_CELL_STEPS // cells)
-        return max(1, min(_CHUNK_VALUES // width, steps))
+        kept = _CHUNK_VALUES / max(self._recorder.width, 1e-9)
+        most = max(1, int(min(kept, _MAX_CHUNK_CELL_STEPS / cells)))
+        chunk = max(1, _CHUNK_CELL_STEPS // cells)
+        done = 0
+        before = self._states()
+        while done < n_steps:
+            steps = min(chunk, most, n_steps - done)
+            first = self._library.step
+            started = time.monotonic()
+            self._library.run(steps)
+            part = self._recorder.part(first, steps)
+            for add in sinks:
+                add(part)
+            after = self._states()
+            if not _all_finite(after):
+                self._locate(before, steps)
+            before = after
+            done += steps
+            if time.monotonic() - started < _CHUNK_S:
+                chunk = min(2 * chunk, most)
+            if progress is not None:
+                progress(done * self.dt_s)
 
-    def _check_recording(self, n_steps: int) -> None:
-        width = sum(ranks.size for _, _, ranks in self._traces)
-        # Twice while parts are joined, and once by recording.
-        lacking = shortage(3.0 * 8 * width * n_steps)
-        if lacking is not None:
-            raise RunError(
-                Diagnostic(
-                    f"recording {width:.3g} values in each of {n_steps:.3g} steps {lacking}",
-                    notes=("record fewer quantities, or for a shorter time",),
-                )
-            )
+    def _is_small(self, plan: Plan, n_steps: int) -> bool:
+        """Return whether results are faster kept than read again from their file."""
+        cells = sum(group.size for group in self._groups)
+        return plan.n_bytes < _SMALL_BYTES and cells * n_steps < _MAX_CHUNK_CELL_STEPS
+
+    def _present(self, number: int, name: str) -> NDArray[np.floating[Any]]:
+        """Return a variable or parameter of all cells of a group as it is now, SI."""
+        group = self._groups[number]
+        symbol = group.symbols[name]
+        starts = name in self._start[number]
+        if not symbol.is_parameter and (self._library.step > 0 or not starts):
+            return from_simulation(self._library.get(number, symbol.symbol), symbol.dimension)
+        return self._start[number][name] if starts else group.value(name)
 
     def _states(self) -> list[dict[str, NDArray[Any]]]:
         """Return all states that move, by symbol; everything else follows from them."""
@@ -363,90 +362,19 @@ class Simulator:
             notes=tuple(notes),
         )
 
-    # Decoding
 
-    def _first_rows(self) -> list[NDArray[Any]]:
-        rows: list[NDArray[Any]] = []
-        for number, variable, ranks in self._traces:
-            symbol = self._groups[number].symbols[variable]
-            if self._library.step == 0 and variable in self._start[number]:
-                start = self._start[number][variable][ranks]
-                scale = to_simulation(1.0, symbol.dimension)
-                rows.append((start * scale)[np.newaxis, :])
-            else:
-                rows.append(self._library.get(number, symbol.symbol)[ranks][np.newaxis, :])
-        return rows
-
-    def _decode(
-        self,
-        first: int,
-        n_steps: int,
-        rows: list[list[NDArray[Any]]],
-        spikes: list[list[tuple[NDArray[np.int64], NDArray[np.int32]]]],
-    ) -> Results:
-        n_rows = n_steps + 1 if self.recordings else 0
-        times = step_times(np.arange(first, first + n_rows), self.dt_s)
-        values: dict[tuple[int, str], tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
-        for (number, variable, ranks), parts in zip(self._traces, rows, strict=True):
-            dimension = self._groups[number].symbols[variable].dimension
-            joined = np.concatenate(parts).astype(np.float64, copy=False)
-            values[number, variable] = (ranks, from_simulation(joined, dimension))
-        traces = [self._trace(item, times, values) for item in self.recordings]
-        duration = n_steps * self.dt_s
-        return Results(
-            duration_s=duration,
-            dt_s=self.dt_s,
-            spikes=self._spike_trains(spikes, duration),
-            traces=traces,
-            start_s=float(step_times(np.array(first), self.dt_s)),
-            components={
-                item.id: item.component for group in self._groups for item in group.populations
-            },
+def _check_room(plan: Plan, file: Path | None) -> None:
+    """Refuse results that do not fit, before they are simulated."""
+    lacking = shortage(plan.n_bytes) if file is None else disk_shortage(file, plan.n_bytes)
+    if lacking is not None:
+        width = sum(item.indices.size for item in plan.traces)
+        raise RunError(
+            Diagnostic(
+                f"recording {width:.3g} values over {plan.duration_s / plan.dt_s:.3g} steps "
+                f"{lacking}",
+                notes=('record less: fewer cells, every "1 ms" only, or for a shorter time',),
+            )
         )
-
-    def _trace(
-        self,
-        item: Recording,
-        times: NDArray[np.float64],
-        values: Mapping[tuple[int, str], tuple[NDArray[np.int64], NDArray[np.float64]]],
-    ) -> Trace:
-        number = self.lowering.group_of(item.population)
-        group = self._groups[number]
-        first = group.first(item.population)
-        columns = np.empty((times.size, len(item.cells)))
-        for column, (cell, variable) in enumerate(zip(item.cells, item.variables, strict=True)):
-            if (number, variable) in values:
-                ranks, table = values[number, variable]
-                columns[:, column] = table[:, np.searchsorted(ranks, first + cell)]
-            elif variable in self._start[number]:
-                columns[:, column] = self._start[number][variable][first + cell]
-            else:
-                columns[:, column] = group.value(variable)[first + cell]
-        dimension = group.dynamics.dimensions()[item.variables[0]]
-        return Trace(item.population, item.name, dimension, np.array(item.cells), times, columns)
-
-    def _spike_trains(
-        self,
-        spikes: list[list[tuple[NDArray[np.int64], NDArray[np.int32]]]],
-        duration_s: float,
-    ) -> dict[str, SpikeTrains]:
-        trains = {}
-        for number, group in enumerate(self._groups):
-            if self.lowering.program.neurons[number].spike is None:
-                continue
-            steps = np.concatenate([part[0] for part in spikes[number]])
-            ranks = np.concatenate([part[1] for part in spikes[number]])
-            firsts = np.array([group.first(item.id) for item in group.populations])
-            owners = np.searchsorted(firsts, ranks, side="right") - 1
-            order = np.argsort(owners, kind="stable")
-            bounds = np.searchsorted(owners[order], np.arange(firsts.size + 1))
-            for index, item in enumerate(group.populations):
-                own = order[bounds[index] : bounds[index + 1]]
-                # The spike belongs to the state at the end of the step.
-                times = step_times(steps[own] + 1, self.dt_s)
-                cells = ranks[own] - firsts[index]
-                trains[item.id] = SpikeTrains(times, cells, item.size, duration_s)
-        return {name: trains[name] for name in self.lowering.order if name in trains}
 
 
 def _check_cells(lowering: Lowering) -> None:
@@ -467,12 +395,3 @@ def _moving(group: Group) -> list[tuple[str, Symbol]]:
 
 def _all_finite(states: list[dict[str, NDArray[Any]]]) -> bool:
     return all(np.isfinite(array).all() for values in states for array in values.values())
-
-
-def step_times(steps: NDArray[np.int64], dt_s: float) -> NDArray[np.float64]:
-    """Return the times of numbered steps, in s, as close as a float can be to n * dt."""
-    per_second = round(1.0 / dt_s)
-    if abs(per_second * dt_s - 1.0) < 1e-12:
-        # A quotient of whole numbers is rounded once; dt itself already was.
-        return np.asarray(steps / per_second)
-    return np.asarray(steps * dt_s)

@@ -6,8 +6,8 @@ Source: LEMS, Simulation, Display, Line, OutputFile, EventOutputFile; NeuroML 2,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from izhi_models.errors import (
     Diagnostic,
@@ -20,6 +20,7 @@ from izhi_models.errors import (
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import contained, variable_of
 from izhi_models.lems.network import DEFAULT_SEED, lower_network
+from izhi_models.lems.selection import select_cells
 from izhi_models.lems.targets import sent_ports
 from izhi_models.network import Network, Population
 from izhi_models.simulation import (
@@ -80,7 +81,7 @@ class Experiment:
     warnings: tuple[Diagnostic, ...] = ()
 
     def resolve(self, path: str) -> list[Quantity]:
-        """Resolve a path that may leave out the cell: ``pop[0]/v``, ``pop/v``.
+        """Resolve a path that may select cells: ``pop[0]/v``, ``pop[0:9]/v``, ``pop/v`` for all.
 
         Raises
         ------
@@ -88,11 +89,8 @@ class Experiment:
             If the path leads nowhere.
         """
         paths = _Paths(self.model, self.network)
-        name, _, rest = path.partition("/")
-        population = self.network.populations.get(name)
-        if population is None or not rest or rest[0].isdigit():
-            return [paths.quantity(path)]
-        return [paths.quantity(f"{name}[{cell}]/{rest}") for cell in range(population.size)]
+        selected = select_cells(path, self.network.populations)
+        return [paths.quantity(path)] if selected is None else paths.quantities_of(*selected, path)
 
 
 def lower_experiment(model: Model, seed: int | None = None) -> Experiment:
@@ -393,6 +391,18 @@ class _Paths:
         cell = self.model.components[population.component]
         variable = self._variable(cell, population, index, rest)
         return Quantity(path, population.id, index, "/".join(rest), variable)
+
+    def quantities_of(
+        self, population: Population, cells: Sequence[int], path: str
+    ) -> list[Quantity]:
+        """Resolve the path of one quantity of some cells."""
+        _, _, rest = path.partition("/")
+        paths = [f"{population.id}[{cell}]/{rest}" for cell in cells]
+        if "/" in rest:  # what is attached may differ from cell to cell
+            return [self.quantity(path) for path in paths]
+        first = self.quantity(paths[0])
+        named = zip(paths, cells, strict=True)
+        return [replace(first, path=path, index=cell) for path, cell in named]
 
     def _cell(self, path: str) -> tuple[Population, int, list[str]]:
         """Split a path into population, index and the steps inside the cell."""

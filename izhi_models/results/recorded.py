@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.errors import InputError, InternalError
+from izhi_models.results.stored import Stored
 from izhi_models.units import Dimension, display_unit
 
 # The SI unit of what is shown in a multiple of it.
@@ -24,12 +26,17 @@ _SI_SYMBOLS = {
     "pC": "C",
 }
 
+# What is looked at in one go, of what may be larger than memory.
+BLOCK_SPIKES = 2**20
+
 Floats = NDArray[np.float64] | NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class SpikeTrains:
-    """The spikes of one population, as flat arrays in any order.
+    """The spikes of one population, as flat arrays in the order of time.
+
+    They may lie in a file.
 
     Parameters
     ----------
@@ -43,8 +50,8 @@ class SpikeTrains:
         How long they were recorded. [s]
     """
 
-    times_s: NDArray[np.float64]
-    indices: NDArray[np.integer[Any]]
+    times_s: NDArray[np.float64] | Stored
+    indices: NDArray[np.integer[Any]] | Stored
     n_neurons: int
     duration_s: float
 
@@ -53,6 +60,9 @@ class SpikeTrains:
             raise InternalError(
                 f"spikes with {self.times_s.shape} times and {self.indices.shape} neurons"
             )
+        times = self.times_s
+        if isinstance(times, np.ndarray) and np.any(times[1:] < times[:-1]):
+            raise InternalError("spikes that are not in the order of time")
 
     @property
     def count(self) -> int:
@@ -65,8 +75,16 @@ class SpikeTrains:
         span = self.n_neurons * self.duration_s
         return self.count / span if span > 0 else 0.0
 
+    def blocks(self) -> Iterator[tuple[NDArray[np.float64], NDArray[np.integer[Any]]]]:
+        """Yield all spikes as times [s] and neurons, a bounded number at once."""
+        for start in range(0, self.count, BLOCK_SPIKES):
+            part = slice(start, start + BLOCK_SPIKES)
+            yield self.times_s[part], self.indices[part]
+
     def of(self, index: int) -> NDArray[np.float64]:
         """Return the spike times of one neuron in ascending order [s].
+
+        The first call sorts the spikes of all neurons, and keeps them.
 
         Raises
         ------
@@ -81,14 +99,15 @@ class SpikeTrains:
     @cached_property
     def _by_neuron(self) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """Times sorted by neuron, and where each neuron's begin."""
-        order = np.lexsort((self.times_s, self.indices))
-        bounds = np.searchsorted(self.indices[order], np.arange(self.n_neurons + 1))
-        return self.times_s[order], bounds
+        times, indices = np.asarray(self.times_s), np.asarray(self.indices)
+        order = np.argsort(indices, kind="stable")
+        bounds = np.searchsorted(indices[order], np.arange(self.n_neurons + 1))
+        return times[order], bounds
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
-    """One quantity of some neurons of a population over time.
+class Quantity:
+    """A quantity of some neurons of a population.
 
     Parameters
     ----------
@@ -99,27 +118,12 @@ class Trace:
     dimension : Dimension
     indices : int array (n_recorded,)
         The neurons recorded.
-    times : float array (n_rows,)
-        Shared by traces that were sampled together. [s]
-    values : float array (n_rows, n_recorded)
-        [SI]
     """
 
     population: str
     variable: str
     dimension: Dimension
     indices: NDArray[np.integer[Any]]
-    times: NDArray[np.float64]
-    values: Floats
-
-    def __post_init__(self) -> None:
-        if self.indices.size == 0:
-            raise InternalError(f"trace '{self.path}' of no neuron")
-        if self.values.shape != (*self.times.shape, *self.indices.shape):
-            raise InternalError(
-                f"trace '{self.path}' has {self.values.shape} values for {self.times.shape} "
-                f"times and {self.indices.shape} neurons"
-            )
 
     @property
     def path(self) -> str:
@@ -130,3 +134,35 @@ class Trace:
     def si_unit(self) -> str:
         """Symbol of the unit of the values, ``V`` or ``kg m^2``; ``1`` without a dimension."""
         return _SI_SYMBOLS.get(display_unit(self.dimension)[0], str(self.dimension))
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Quantity):
+    """A quantity over time. Times and values may lie in a file.
+
+    Parameters
+    ----------
+    times : float array (n_rows,)
+        Shared by traces that were sampled together. [s]
+    values : float array (n_rows, n_recorded)
+        [SI]
+    """
+
+    times: NDArray[np.float64] | Stored
+    values: Floats | Stored
+
+    def __post_init__(self) -> None:
+        if self.indices.size == 0:
+            raise InternalError(f"trace '{self.path}' of no neuron")
+        if self.values.shape != (*self.times.shape, *self.indices.shape):
+            raise InternalError(
+                f"trace '{self.path}' has {self.values.shape} values for {self.times.shape} "
+                f"times and {self.indices.shape} neurons"
+            )
+
+    def column(self, number: int) -> Trace:
+        """Return the trace of one of the neurons recorded; nothing is copied or read."""
+        one = slice(number, number + 1)
+        values = self.values
+        narrow = values.columns(one) if isinstance(values, Stored) else values[:, one]
+        return replace(self, indices=self.indices[one], values=narrow)

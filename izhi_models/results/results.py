@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, InternalError, suggest
+from izhi_models.results.parts import plan_of
 from izhi_models.results.recorded import Floats, SpikeTrains, Trace
-from izhi_models.units import display_unit
 
 if TYPE_CHECKING:
     import neo
@@ -43,7 +44,7 @@ class Results:
     spikes : mapping of str to SpikeTrains
         By population.
     traces : sequence of Trace
-        Each path once.
+        A path may come again at other times: some cells in every step, all cells now and then.
     components : mapping of str to str
         Id of the component of each population. Needed for paths in the form of a populationList,
         ``pop/0/component/v``.
@@ -62,15 +63,24 @@ class Results:
     start_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if len(self._by_path) != len(self.traces):
-            raise InternalError("two traces of one path")
+        for traces in self._by_path.values():
+            for trace, other in pairwise(traces):
+                if trace.times is other.times:
+                    raise InternalError(f"two traces of '{trace.path}' at the same times")
 
     @cached_property
-    def _by_path(self) -> dict[str, Trace]:
-        return {trace.path: trace for trace in self.traces}
+    def _by_path(self) -> dict[str, list[Trace]]:
+        """The traces of each path, the finest first."""
+        found: dict[str, list[Trace]] = {}
+        for trace in sorted(self.traces, key=lambda item: -item.times.shape[0]):
+            found.setdefault(trace.path, []).append(trace)
+        return found
 
     def trace(self, path: str) -> Trace:
         """Return the trace at a LEMS path: of one neuron, or of all recorded.
+
+        Where a path was recorded at different times, that of one neuron is the finest, that of
+        all the one of most neurons.
 
         Parameters
         ----------
@@ -84,34 +94,26 @@ class Results:
             If nothing was recorded under this path.
         """
         if path in self._by_path:
-            return self._by_path[path]
+            return max(self._by_path[path], key=lambda item: item.indices.size)
         population, index, variable = self._split(path)
-        trace = self._by_path.get(f"{population}/{variable}")
-        if trace is None:
+        traces = self._by_path.get(f"{population}/{variable}")
+        if traces is None:
             cell = "" if index is None else f"[{index}]"
             known = (
                 f"{item.population}{cell}/{item.variable}" if item.population else item.path
                 for item in self.traces
             )
             raise InputError(Diagnostic(f"'{path}' was not recorded", notes=suggest(path, known)))
-        columns = np.flatnonzero(trace.indices == index)[:1]
-        if not columns.size:
-            raise InputError(
-                Diagnostic(
-                    f"'{path}' was not recorded",
-                    notes=(f"'{trace.path}' was recorded for the cells {_abridge(trace.indices)}",),
-                )
+        for trace in traces:
+            columns = np.flatnonzero(trace.indices == index)
+            if columns.size:
+                return trace.column(int(columns[0]))
+        cells = np.unique(np.concatenate([trace.indices for trace in traces]))
+        raise InputError(
+            Diagnostic(
+                f"'{path}' was not recorded",
+                notes=(f"'{traces[0].path}' was recorded for the cells {_abridge(cells)}",),
             )
-        start = int(columns[0])
-        # A slice, not an index array: a view of one column, no copy.
-        one = slice(start, start + 1)
-        return Trace(
-            trace.population,
-            trace.variable,
-            trace.dimension,
-            trace.indices[one],
-            trace.times,
-            trace.values[:, one],
         )
 
     def trace_of_one(self, path: str) -> Trace:
@@ -141,39 +143,27 @@ class Results:
         path : str
             See `trace`.
         """
-        values = self.trace(path).values
+        values = np.asarray(self.trace(path).values)
         return values if self._names_all(path) else values[:, 0]
 
     def __getitem__(self, path: str) -> xr.DataArray:
         """Return a labelled table in units for people, with the time in ms.
+
+        Of results in a file only the rows and cells are read that the table is asked for.
 
         Parameters
         ----------
         path : str
             See `trace`. One neuron has the dimension time; all have time and cell.
         """
-        import xarray as xr
+        from izhi_models.results.labelled import to_table
 
-        trace = self.trace(path)
-        units, scale = display_unit(trace.dimension)
-        # To a picosecond, so that a time may be looked up as it is written: sel(time=0.3).
-        times_ms = np.round(trace.times / 1e-3, 9)
-        coords = {
-            "time": ("time", times_ms, {"units": "ms", "long_name": "time"}),
-            "cell": ("cell", trace.indices),
-        }
-        table = xr.DataArray(
-            trace.values / scale,
-            coords,
-            ("time", "cell"),
-            name=trace.variable,
-            attrs={"units": units, "long_name": path},
-        )
+        table = to_table(self.trace(path), path)
         return table if self._names_all(path) else table.isel(cell=0)
 
     def _names_all(self, path: str) -> bool:
         """Return whether a path of a trace stands for all neurons recorded."""
-        return path in self._by_path and self._by_path[path].population != ""
+        return path in self._by_path and self._by_path[path][0].population != ""
 
     def cell(self, path: str) -> tuple[str, int]:
         """Return population and index of a cell whose spikes were recorded.
@@ -258,24 +248,16 @@ class Results:
         InputError
             If it cannot be written.
         """
-        from izhi_models.results.hdf5 import write_hdf5
+        from izhi_models.results.hdf5 import writing
 
-        write_hdf5(
-            Path(path),
-            (
-                self.duration_s,
-                self.dt_s,
-                self.spikes,
-                self.traces,
-                self.components,
-                self.provenance,
-                self.start_s,
-            ),
-        )
+        plan, parts = plan_of(self)
+        with writing(Path(path), plan, self.provenance) as add:
+            for part in parts:
+                add(part)
 
     @classmethod
     def load(cls, path: Path | str) -> Results:
-        """Read what `save` wrote.
+        """Open what `save` or a simulation wrote; values are read when they are asked for.
 
         Parameters
         ----------

@@ -40,10 +40,11 @@ def to_block(
     for population, trains in spikes.items():
         segment.spiketrains.extend(_spike_trains(population, trains, start_s))
     for trace in traces:
-        if _is_regular(trace.times):
-            segment.analogsignals.append(_regular_signal(trace, dt_s))
+        times = np.asarray(trace.times)
+        if _is_regular(times):
+            segment.analogsignals.append(_regular_signal(trace, times, dt_s))
         else:
-            segment.irregularlysampledsignals.append(_irregular_signal(trace))
+            segment.irregularlysampledsignals.append(_irregular_signal(trace, times))
     # Neo takes plain data only: what is none becomes text.
     plain = json.loads(json.dumps(dict(provenance), default=str))
     block = neo.Block(name="izhi-models", provenance=plain)
@@ -53,7 +54,7 @@ def to_block(
 
 def _spike_trains(population: str, trains: SpikeTrains, start_s: float) -> list[neo.SpikeTrain]:
     # Neo refuses a spike after the end, and the last step may round to just after it.
-    stop_s = max(start_s + trains.duration_s, float(trains.times_s.max(initial=0.0)))
+    stop_s = max(start_s + trains.duration_s, float(trains.times_s[-1]) if trains.count else 0.0)
     return [
         neo.SpikeTrain(
             trains.of(index) * 1e3,
@@ -74,8 +75,8 @@ def _is_regular(times: NDArray[np.float64]) -> bool:
     return bool(steps.size == 0 or np.ptp(steps) <= 1e-6 * steps[0])
 
 
-def _regular_signal(trace: Trace, dt_s: float) -> neo.AnalogSignal:
-    times, rows = trace.times, trace.times.size
+def _regular_signal(trace: Trace, times: NDArray[np.float64], dt_s: float) -> neo.AnalogSignal:
+    rows = times.size
     period_s = (times[-1] - times[0]) / (rows - 1) if rows > 1 else dt_s
     return neo.AnalogSignal(
         _channels(trace),
@@ -85,15 +86,13 @@ def _regular_signal(trace: Trace, dt_s: float) -> neo.AnalogSignal:
     )
 
 
-def _irregular_signal(trace: Trace) -> neo.IrregularlySampledSignal:
-    return neo.IrregularlySampledSignal(
-        trace.times * 1e3 * pq.ms, _channels(trace), **_labels(trace)
-    )
+def _irregular_signal(trace: Trace, times: NDArray[np.float64]) -> neo.IrregularlySampledSignal:
+    return neo.IrregularlySampledSignal(times * 1e3 * pq.ms, _channels(trace), **_labels(trace))
 
 
 def _channels(trace: Trace) -> pq.Quantity:
     scale = display_unit(trace.dimension)[1]
-    return pq.Quantity(trace.values / scale, _spell_unit(trace.dimension))
+    return pq.Quantity(np.asarray(trace.values) / scale, _spell_unit(trace.dimension))
 
 
 def _spell_unit(dimension: Dimension) -> str:

@@ -299,7 +299,7 @@ def test_run__start_that_is_no_number__is_found_at_once(write_model, tmp_path):
     [
         (["--duration", "0.01ms"], 2, "a duration of 0.01 ms is shorter than a step of 0.1 ms"),
         (["--dt", "300ms"], 2, "is shorter than a step of 300 ms"),
-        (["--duration", "1e9s"], 5, "GiB of memory"),
+        (["--duration", "1e9s"], 5, "GiB of disk"),
         (["--duration", "1e30s"], 2, "more than can be counted"),
     ],
 )

@@ -19,7 +19,8 @@ from scipy import stats
 
 import izhi_models
 from izhi_models.annarchy.lower import Lowering, lower_network
-from izhi_models.annarchy.run import Recording, Simulator
+from izhi_models.annarchy.recorder import Recording
+from izhi_models.annarchy.run import Simulator
 from izhi_models.ir.evaluate import Interpreter
 from izhi_models.ir.step import METHODS
 from izhi_models.network import Network, Population

@@ -12,7 +12,7 @@ from izhi_models.output import (
     write_outputs,
     write_table,
 )
-from izhi_models.results import Results, SpikeTrains, Trace
+from izhi_models.results import Results, SpikeTrains, Trace, recorded
 from izhi_models.simulation import EventOutputFile, OutputFile, Simulation
 from izhi_models.units import VOLTAGE
 
@@ -23,7 +23,7 @@ VOLTS = np.array([[-0.065, -0.05], [-0.0649999, -0.07], [-0.06499967123456789, -
 @pytest.fixture
 def results() -> Results:
     spikes = SpikeTrains(
-        np.array([0.02705, 0.03575, 0.02705, 0.01]), np.array([0, 1, 1, 2]), 3, 0.1
+        np.array([0.01, 0.02705, 0.02705, 0.03575]), np.array([2, 0, 1, 1]), 3, 0.1
     )
     trace = Trace("pop", "v", VOLTAGE, np.array([0, 1]), TIMES, VOLTS)
     return Results(1e-5, 5e-6, {"pop": spikes}, [trace], {"pop": "iaf"})
@@ -122,13 +122,31 @@ def test_events_are_in_order_of_time_then_of_the_file(results, tmp_path):
 
 
 def test_events_of_one_time_keep_the_order_of_the_file(tmp_path):
-    times = np.tile([0.1, 0.2], 500)
-    spikes = SpikeTrains(times, np.repeat(np.arange(500), 2), 500, 1.0)
+    times = np.repeat([0.1, 0.2], 500)
+    spikes = SpikeTrains(times, np.tile(np.arange(500), 2), 500, 1.0)
     order = np.random.default_rng(1).permutation(500)
     asked = simulation(events("e", "ID_TIME", *((str(i), f"pop[{i}]") for i in order)))
     write_outputs(asked, Results(1.0, 1e-4, {"pop": spikes}), tmp_path)
     expected = [f"{i}\t{time}" for time in (0.1, 0.2) for i in order]
     assert (tmp_path / "e").read_text().splitlines() == expected
+
+
+def test_events_of_many_blocks_are_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(recorded, "BLOCK_SPIKES", 3)
+    rng = np.random.default_rng(1)
+    spikes = {
+        name: SpikeTrains(np.sort(rng.integers(0, 9, 40)) / 8, rng.integers(0, 4, 40), 4, 1.0)
+        for name in ("one", "two")
+    }
+    cells = [("two", 3), ("one", 0), ("two", 1), ("one", 0), ("one", 2)]
+    asked = events("e", "ID_TIME", *((str(n), f"{pop}[{i}]") for n, (pop, i) in enumerate(cells)))
+    write_outputs(simulation(asked), Results(1.0, 1 / 8, spikes), tmp_path)
+    expected = sorted(
+        (time, number) for number, (pop, i) in enumerate(cells) for time in spikes[pop].of(i)
+    )
+    assert len(expected) > 30
+    lines = (tmp_path / "e").read_text().splitlines()
+    assert lines == [f"{number}\t{time:.12g}" for time, number in expected]
 
 
 def test_file_without_events_is_empty(results, tmp_path):

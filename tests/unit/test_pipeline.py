@@ -61,6 +61,29 @@ def test_recordings__extra_paths__are_added(write_model):
     assert found == {"pop/v": (0, 2), "pop/U": (0, 1, 2), "pop/pulse/I": (1,)}
 
 
+def test_recordings__selection_of_cells__is_as_python_indexes(write_model):
+    network = DRIVEN.replace('size="3"', 'size="9"')
+    model = izhi_models.load(write_model(CELL + PULSE, network, simulation=None))
+    chosen = {
+        "pop[2:4]/v": (2, 3),
+        "pop[:2]/v": (0, 1),
+        "pop[7:]/v": (7, 8),
+        "pop[::4]/v": (0, 4, 8),
+        "pop[5,2, 7:9]/v": (2, 5, 7, 8),
+        "pop/v": tuple(range(9)),
+        "pop[1:2]/pulse/I": (1,),
+    }
+    for path, cells in chosen.items():
+        assert recorded(model, path) == {path.replace(path[3 : path.find("/")], ""): cells}
+
+
+def test_recordings__period__is_rounded_to_steps(write_model):
+    model = izhi_models.load(write_model())  # 0.1 ms
+    found = model.recordings(["pop/v", "pop/U@0.26ms", "pop[0]/v@0.1ms"], "1 ms")
+    periods = {(item.name, item.cells): item.period for item in found}
+    assert periods == {("v", (0,)): 1, ("v", (0, 1)): 10, ("U", (0, 1)): 3}
+
+
 def test_recordings__cell_without_v__has_its_first_variable(write_model):
     own = (
         '<ComponentType name="own" extends="baseCell"><Exposure name="x" dimension="none"/>'
@@ -140,6 +163,14 @@ def test_parameter__path_that_leads_nowhere__is_refused(write_model, path, messa
         ({"dt": "1 mV"}, "is no time"),
         ({"record": "pop/w"}, "has no variable 'w'"),
         ({"record": ["pop[9]/v"]}, "there is no cell 9"),
+        ({"record": "pop[0:3]/v"}, "'pop' has 2 cells, numbered from 0: '0:3' selects others"),
+        ({"record": "pop[1:1]/v"}, "'1:1' selects no cells"),
+        ({"record": "pop[0,]/v"}, "'' selects no cells"),
+        ({"record": "pop[-1:]/v"}, "'-1:' selects no cells"),
+        ({"record": "pop[::0]/v"}, "'::0' selects no cells"),
+        ({"record": "pop/v@1mV"}, "is no time"),
+        ({"record": "pop/v", "every": "0.01 ms"}, "every 0.01 ms does not go with a step of 0.1"),
+        ({"record": "pop/v", "every": "1e30 s"}, "does not go with a step"),
         ({"per_cell": "pop/w"}, "has no parameter 'w'"),
     ],
 )

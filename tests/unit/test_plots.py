@@ -258,8 +258,8 @@ def test_pyplot_is_not_used():
 def regular(rate_hz: float, n_neurons: int, duration_s: float) -> SpikeTrains:
     """All neurons fire at the same times, halfway through each period."""
     once = (np.arange(round(rate_hz * duration_s)) + 0.5) / rate_hz
-    indices = np.repeat(np.arange(n_neurons), once.size)
-    return SpikeTrains(np.tile(once, n_neurons), indices, n_neurons, duration_s)
+    indices = np.tile(np.arange(n_neurons), once.size)
+    return SpikeTrains(np.repeat(once, n_neurons), indices, n_neurons, duration_s)
 
 
 def test_raster_stacks_populations_and_shows_their_rates():
@@ -268,7 +268,7 @@ def test_raster_stacks_populations_and_shows_their_rates():
     slow, fast = (item for item in raster.lines if item.get_marker() != "None")
     assert set(slow.get_ydata()) == {0, 1, 2}
     assert set(fast.get_ydata()) == {3, 4}
-    assert slow.get_xdata()[:2] == pytest.approx([5, 15])
+    assert slow.get_xdata()[[0, 3]] == pytest.approx([5, 15])
     assert raster.get_ylim() == (-0.5, 4.5)
     # Bins of 10 ms hold exactly one spike per neuron at 100 Hz and two at 200 Hz.
     for stairs, rate in zip(rates.patches, (100, 200), strict=True):
@@ -322,7 +322,7 @@ def test_raster_of_a_continued_simulation_begins_at_its_start():
 
 def test_many_spikes_are_drawn_once_per_pixel():
     rng = np.random.default_rng(1)
-    trains = SpikeTrains(rng.uniform(0, 20, 10**6), rng.integers(0, 50, 10**6), 50, 20.0)
+    trains = SpikeTrains(np.sort(rng.uniform(0, 20, 10**6)), rng.integers(0, 50, 10**6), 50, 20.0)
     raster, _ = draw_raster(Results(20.0, 1e-3, {"pop": trains})).axes
     x, y = raster.lines[0].get_data()
     assert x.size < 110_000  # 50 rows of 2000 places

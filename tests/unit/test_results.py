@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -8,7 +9,9 @@ import pytest
 import quantities as pq
 
 from izhi_models.errors import InputError, InternalError
-from izhi_models.results import Results, SpikeTrains, Trace
+from izhi_models.results import Part, Results, SpikeTrains, Trace
+from izhi_models.results.hdf5 import writing
+from izhi_models.results.parts import plan_of
 from izhi_models.units import _DISPLAY, CURRENT, NONE, VOLTAGE, Dimension, display_unit
 
 TIMES = np.array([0.0, 0.0001, 0.0002, 0.0003])  # [s]
@@ -19,7 +22,7 @@ AMPERES = np.array([[0.0], [1e-11], [1e-11], [0.0]])
 @pytest.fixture
 def results() -> Results:
     spikes = {
-        "pop": SpikeTrains(np.array([0.3, 0.1, 0.2]), np.array([2, 0, 2]), 4, 0.5),
+        "pop": SpikeTrains(np.array([0.1, 0.2, 0.3]), np.array([0, 2, 2]), 4, 0.5),
         "silent": SpikeTrains(np.empty(0), np.empty(0, dtype=np.int32), 2, 0.5),
     }
     traces = [
@@ -220,7 +223,7 @@ def test_file_says_what_it_holds(results, tmp_path):
         assert file["traces/pop%2Fi0%2FI/values"].attrs["units"] == "A"
         assert file["traces/pop%2Fv/times"].attrs["units"] == "s"
         assert file["spikes/pop"].attrs["n_neurons"] == 4
-        np.testing.assert_array_equal(file["spikes/pop/times"], [0.3, 0.1, 0.2])
+        np.testing.assert_array_equal(file["spikes/pop/times"], [0.1, 0.2, 0.3])
 
 
 def test_common_times_are_stored_once_and_shared_again(results, tmp_path):
@@ -277,6 +280,98 @@ def test_load_of_a_newer_or_damaged_file_is_refused(results, tmp_path):
         del file["traces/pop%2Fv/values"]
     with pytest.raises(InputError, match="cannot be read as results"):
         Results.load(path)
+
+
+def test_only_the_part_of_a_file_that_is_asked_for_is_read(tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    times, values = np.arange(4000) * 1e-4, rng.standard_normal((4000, 500))
+    trace = Trace("pop", "v", VOLTAGE, np.arange(500), times, values)
+    Results(0.4, 1e-4, traces=[trace]).save(tmp_path / "r.h5")
+    loaded = Results.load(tmp_path / "r.h5")
+    read = []
+    original = h5py.Dataset.__getitem__
+
+    def counted(self, key, *rest):
+        found = original(self, key, *rest)
+        read.append(np.size(found))
+        return found
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", counted)
+    table = loaded["pop/v"]
+    assert table.shape == (4000, 500)
+    assert sum(read) == 4000  # the times
+    some = table.sel(time=slice(100, 150), cell=[7, 30])
+    np.testing.assert_array_equal(some, values[1000:1501][:, [7, 30]] / 1e-3)
+    np.testing.assert_array_equal(table.isel(time=-1, cell=-1), values[-1, -1] / 1e-3)
+    np.testing.assert_array_equal(loaded.trace("pop[499]/v").values[5:7], values[5:7, 499:])
+    np.testing.assert_array_equal(loaded["pop[3]/v"][::10], values[::10, 3] / 1e-3)
+    # The first asked for a span of cells; the last may have read one column.
+    assert sum(read) < 4000 + 501 * 24 + 1 + 2 + 4000 + 10
+    np.testing.assert_array_equal(loaded["pop/v"], values / 1e-3)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_file_written_in_parts_is_that_written_at_once(tmp_path, size):
+    at_once, in_parts = tmp_path / "1.h5", tmp_path / "2.h5"
+    n_rows, cells = 2 * 2**16 + 11, np.arange(3)
+    times, values = np.arange(n_rows) * 1e-4, np.arange(3.0 * n_rows).reshape(-1, 3)
+    spikes = SpikeTrains(times[::5], np.arange(times[::5].size) % 3, 3, 1.0)
+    whole = Results(
+        13.0, 1e-4, {"p": spikes}, [Trace("p", "v", VOLTAGE, cells, times, values)], {"p": "c"}
+    )
+    whole.save(at_once)
+    plan, _ = plan_of(whole)
+    with writing(in_parts, plan, {}) as add:
+        for rows in np.array_split(np.arange(n_rows), size):
+            part = slice(rows[0], rows[-1] + 1)
+            own = slice(-(-rows[0] // 5), rows[-1] // 5 + 1)
+            some = (spikes.times_s[own], spikes.indices[own])
+            add(Part((times[part],), (values[part],), {"p": some}))
+    assert_equal(Results.load(in_parts), whole)
+    assert_equal(Results.load(at_once), whole)
+
+
+def test_path_recorded_at_different_times_gives_the_finest_of_a_cell(tmp_path):
+    traces = [
+        Trace("pop", "v", VOLTAGE, np.arange(2), TIMES[::2], VOLTS[::2]),
+        Trace("pop", "v", VOLTAGE, np.array([1]), TIMES, VOLTS[:, 1:]),
+    ]
+    both = Results(0.5, 0.0001, traces=traces)
+    both.save(tmp_path / "r.h5")
+    for found in (both, Results.load(tmp_path / "r.h5")):
+        assert found["pop/v"].shape == (2, 2)
+        np.testing.assert_array_equal(found.si("pop[0]/v"), VOLTS[::2, 0])
+        np.testing.assert_array_equal(found.si("pop[1]/v"), VOLTS[:, 1])
+    with h5py.File(tmp_path / "r.h5") as file:
+        assert file["traces/pop%2Fv/values"].shape == (2, 2)
+        assert file["traces/pop%2Fv@2/values"].shape == (4, 1)
+
+
+def test_many_spikes_take_no_objects(tmp_path):
+    count = 5_000_000
+    times = np.arange(count) * 1e-5
+    indices = np.arange(count, dtype=np.int32) % 1000
+    Results(50.0, 1e-5, {"pop": SpikeTrains(times, indices, 1000, 50.0)}).save(tmp_path / "r.h5")
+    loaded = Results.load(tmp_path / "r.h5").spikes["pop"]
+    tracemalloc.start()
+    assert loaded.count == count
+    assert loaded.rate_hz == count / 1000 / 50.0
+    assert sum(block.size for block, _ in loaded.blocks()) == count
+    _, peak = tracemalloc.get_traced_memory()
+    np.testing.assert_array_equal(loaded.of(999), times[999::1000])
+    _, sorted_peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A block has 2**20 times and neurons of 12 bytes; the one before is there while it is read.
+    assert peak < 3 * 12 * 2**20
+    # Sorting has times and neurons, both once more in order, and the order: 40 bytes of each.
+    assert sorted_peak < 48 * count
+
+
+def test_results_in_a_file_that_is_replaced_stay_as_they_were(results, tmp_path):
+    results.save(tmp_path / "r.h5")
+    loaded = Results.load(tmp_path / "r.h5")
+    Results(1.0, 1e-4).save(tmp_path / "r.h5")
+    assert_equal(loaded, results)
 
 
 # Neo

@@ -1,0 +1,270 @@
+"""What is recorded of a run: from the library's numbers and units to paths and SI.
+
+Several recordings may share what the library records, and one recording may take its columns
+from several variables, since cells differ in what is attached to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from izhi_models.annarchy.library import Library
+from izhi_models.annarchy.lower import Lowering
+from izhi_models.results import Floats, Head, Part, Plan
+from izhi_models.units import from_simulation
+
+Values = Callable[[int, str], NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One quantity to record.
+
+    Parameters
+    ----------
+    population : str
+    name : str
+        Path below the cell, under which it is found in the results.
+    cells : tuple of int
+    variables : tuple of str
+        Name in the dynamics of the population, for each cell.
+    period : int
+        Steps from row to row: those are kept whose number is a multiple.
+    """
+
+    population: str
+    name: str
+    cells: tuple[int, ...]
+    variables: tuple[str, ...]
+    period: int = 1
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the library records: a variable of a group, in some steps."""
+
+    number: int
+    variable: str
+    period: int
+
+
+@dataclass(frozen=True)
+class _Share:
+    """The columns of a recording that come from one variable, and the cells of the group."""
+
+    source: _Source
+    columns: NDArray[np.intp]
+    ranks: NDArray[np.intp]
+
+
+class Recorder:
+    """Tells a library what to record, and decodes what it gives.
+
+    Parameters
+    ----------
+    lowering : Lowering
+    recordings : sequence of Recording
+    dt_s : float
+        Length of a step. [s]
+    library : Library
+        Initialized.
+    """
+
+    def __init__(
+        self, lowering: Lowering, recordings: Sequence[Recording], dt_s: float, library: Library
+    ) -> None:
+        self._lowering = lowering
+        self._recordings = tuple(recordings)
+        self._dt_s = dt_s
+        self._library = library
+        self._dtype = np.dtype(np.float32 if lowering.program.precision == "float" else np.float64)
+        self._axes = list(dict.fromkeys(item.period for item in recordings))
+        self._shares = [self._share(item) for item in recordings]
+        self._ranks: dict[_Source, NDArray[np.intp]] = {}
+        self._fixed: list[Floats | None] = []
+        self._record()
+
+    @property
+    def width(self) -> float:
+        """Number of values recorded in a step, on average."""
+        return sum(ranks.size / source.period for source, ranks in self._ranks.items())
+
+    def plan(self, first: int, n_steps: int) -> Plan:
+        """Return what some steps are going to give.
+
+        Parameters
+        ----------
+        first : int
+            Number of the first step.
+        n_steps : int
+        """
+        duration_s = n_steps * self._dt_s
+        groups = self._lowering.groups
+        neurons = self._lowering.program.neurons
+        sizes = {
+            item.id: item.size
+            for neuron, group in zip(neurons, groups, strict=True)
+            for item in group.populations
+            if neuron.spike is not None
+        }
+        return Plan(
+            duration_s=duration_s,
+            dt_s=self._dt_s,
+            start_s=float(step_times(np.array(first), self._dt_s)),
+            components={item.id: item.component for group in groups for item in group.populations},
+            traces=tuple(self._heads()),
+            n_rows=tuple(len(_rows(first, first + n_steps, period)) for period in self._axes),
+            spikes={
+                name: (sizes[name], duration_s) for name in self._lowering.order if name in sizes
+            },
+        )
+
+    def start(self, first: int, values: Values) -> Part:
+        """Return the rows of the present state, where it is their turn.
+
+        Parameters
+        ----------
+        first : int
+            Number of the next step.
+        values : callable
+            Returns a variable or parameter of all cells of a group. [SI]
+        """
+        tables: list[Floats] = []
+        self._fixed = []
+        for item, shares in zip(self._recordings, self._shares, strict=True):
+            row = np.empty((1, len(item.cells)), self._dtype)
+            for share in shares:
+                row[0, share.columns] = values(share.source.number, share.source.variable)[
+                    share.ranks
+                ]
+            recorded = [share for share in shares if share.source in self._ranks]
+            self._fixed.append(None if len(recorded) == len(shares) else row)
+            tables.append(row[: len(_rows(first, first, item.period))])
+        times = (self._times(_rows(first, first, period)) for period in self._axes)
+        return Part(tuple(times), tuple(tables), {})
+
+    def part(self, first: int, n_steps: int) -> Part:
+        """Return what was recorded in the last steps.
+
+        Parameters
+        ----------
+        first : int
+            Number of the first of them.
+        n_steps : int
+        """
+        drained = self._library.drain()
+        tables = {}
+        for source, trace in zip(self._ranks, drained.traces, strict=True):
+            symbol = self._lowering.groups[source.number].symbols[source.variable]
+            tables[source] = from_simulation(trace.values, symbol.dimension)
+        rows = [_rows(first + 1, first + n_steps, period) for period in self._axes]
+        return Part(
+            tuple(self._times(item) for item in rows),
+            tuple(
+                self._table(number, len(rows[self._axes.index(item.period)]), tables)
+                for number, item in enumerate(self._recordings)
+            ),
+            {
+                name: found
+                for item in drained.spikes
+                for name, found in self._spikes(item.neuron, item.steps, item.ranks).items()
+            },
+        )
+
+    def _share(self, item: Recording) -> list[_Share]:
+        number = self._lowering.group_of(item.population)
+        first = self._lowering.groups[number].first(item.population)
+        cells = np.array(item.cells, dtype=np.intp)
+        names, which = np.unique(item.variables, return_inverse=True)
+        shares = []
+        for index, name in enumerate(names.tolist()):
+            columns = np.flatnonzero(which == index)
+            shares.append(
+                _Share(_Source(number, name, item.period), columns, first + cells[columns])
+            )
+        return shares
+
+    def _record(self) -> None:
+        wanted: dict[_Source, list[NDArray[np.intp]]] = {}
+        for share in (share for shares in self._shares for share in shares):
+            group = self._lowering.groups[share.source.number]
+            if not group.symbols[share.source.variable].is_parameter:
+                wanted.setdefault(share.source, []).append(share.ranks)
+        for source, parts in wanted.items():
+            group = self._lowering.groups[source.number]
+            ranks = self._ranks[source] = np.unique(np.concatenate(parts))
+            chosen = None if ranks.size == group.size else ranks
+            symbol = group.symbols[source.variable].symbol
+            self._library.record(source.number, [symbol], chosen, source.period)
+        for number, neuron in enumerate(self._lowering.program.neurons):
+            if neuron.spike is not None:
+                self._library.record_spikes(number)
+
+    def _heads(self) -> list[Head]:
+        heads = []
+        for item in self._recordings:
+            group = self._lowering.groups[self._lowering.group_of(item.population)]
+            dimension = group.dynamics.dimensions()[item.variables[0]]
+            axis = self._axes.index(item.period)
+            cells = np.array(item.cells)
+            heads.append(Head(item.population, item.name, dimension, cells, axis, self._dtype))
+        return heads
+
+    def _table(self, number: int, n_rows: int, tables: dict[_Source, NDArray[Any]]) -> Floats:
+        shares = self._shares[number]
+        if len(shares) == 1 and shares[0].source in tables:
+            table = tables[shares[0].source]
+            if np.array_equal(shares[0].ranks, self._ranks[shares[0].source]):
+                return table
+        fixed = self._fixed[number]
+        found = np.empty((n_rows, len(self._recordings[number].cells)), self._dtype)
+        if fixed is not None:
+            found[:] = fixed
+        for share in shares:
+            if share.source in tables:
+                places = np.searchsorted(self._ranks[share.source], share.ranks)
+                found[:, share.columns] = tables[share.source][:, places]
+        return found
+
+    def _spikes(
+        self, number: int, steps: NDArray[np.int64], ranks: NDArray[np.int32]
+    ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int32]]]:
+        """Return times and cells of each population of a group."""
+        group = self._lowering.groups[number]
+        # The spike belongs to the state at the end of the step.
+        times = self._times(steps + 1)
+        if len(group.populations) == 1:
+            return {group.populations[0].id: (times, ranks)}
+        firsts = np.array([group.first(item.id) for item in group.populations])
+        owners = np.searchsorted(firsts, ranks, side="right") - 1
+        order = np.argsort(owners, kind="stable")
+        bounds = np.searchsorted(owners[order], np.arange(firsts.size + 1))
+        found = {}
+        for index, item in enumerate(group.populations):
+            own = order[bounds[index] : bounds[index + 1]]
+            found[item.id] = (times[own], (ranks[own] - firsts[index]).astype(np.int32))
+        return found
+
+    def _times(self, steps: range | NDArray[np.int64]) -> NDArray[np.float64]:
+        if isinstance(steps, range):
+            steps = np.arange(steps.start, steps.stop, steps.step, dtype=np.int64)
+        return step_times(steps, self._dt_s)
+
+
+def _rows(first: int, last: int, period: int) -> range:
+    """Return the multiples of a period from the first number to the last."""
+    return range(-(-first // period) * period, last + 1, period)
+
+
+def step_times(steps: NDArray[np.int64], dt_s: float) -> NDArray[np.float64]:
+    """Return the times of numbered steps, in s, as close as a float can be to n * dt."""
+    per_second = round(1.0 / dt_s)
+    if abs(per_second * dt_s - 1.0) < 1e-12:
+        # A quotient of whole numbers is rounded once; dt itself already was.
+        return np.asarray(steps / per_second)
+    return np.asarray(steps * dt_s)
