@@ -18,6 +18,7 @@ CASES = sorted(Path(__file__).with_name("invalid").iterdir())
 FRONT_END = Path(izhi_models.lems.__file__).parent
 # Modules whose every message must have a case here.
 MODULES = (
+    "elements",
     "read",
     "types",
     "components",

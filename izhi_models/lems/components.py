@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from izhi_models.errors import Diagnostic, InputError, Note, Span, suggest
+from izhi_models.lems.elements import Document, Element
 from izhi_models.lems.lists import Rows, as_in_rows, check_ids, row_values
-from izhi_models.lems.read import Document, Element, read_with_includes
+from izhi_models.lems.read import read_with_includes
 from izhi_models.lems.tables import Table
 from izhi_models.lems.types import ComponentType, Declaration, TypeSystem, resolve_types
 from izhi_models.units import NONE, QUANTITY, Dimension, Quantity, parse_quantity

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 from izhi_models.errors import Diagnostic, InputError, Note, suggest
 from izhi_models.expr import names
+from izhi_models.lems.elements import Element
 from izhi_models.lems.expression_rules import Scope
-from izhi_models.lems.read import Element
 from izhi_models.lems.types import ComponentType, Table, TypeSystem
 from izhi_models.units import NONE, TIME, Dimension
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from izhi_models.errors import Diagnostic, suggest
 from izhi_models.expr import CONDITIONS, Expr, ExpressionSyntaxError, Name, parse_expression, walk
 from izhi_models.ir.dimensions import check_expression
-from izhi_models.lems.read import Element
+from izhi_models.lems.elements import Element
 from izhi_models.lems.types import TypeSystem
 from izhi_models.units import Dimension
 

@@ -13,7 +13,7 @@ from izhi_models.errors import Diagnostic, InputError
 from izhi_models.expr import ONE, ZERO, Binary, Expr, Name
 from izhi_models.ir.dynamics import Assignment, Dynamics, Rate
 from izhi_models.lems.components import Component
-from izhi_models.lems.read import Element
+from izhi_models.lems.elements import Element
 
 Parts = Sequence[tuple[str, Component]]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from izhi_models.errors import Diagnostic, suggest
-from izhi_models.lems.read import Element
+from izhi_models.lems.elements import Element
 
 # May stand on any element.
 _ANYWHERE = {"description", "id"}

@@ -42,8 +42,8 @@ from izhi_models.ir.dynamics import (
 from izhi_models.ir.evaluate import evaluate_scalar
 from izhi_models.ir.passes import order_derived, regimes_to_states, settle_assigned_states
 from izhi_models.lems.components import Component, Model
+from izhi_models.lems.elements import Element
 from izhi_models.lems.kinetics import add_kinetics
-from izhi_models.lems.read import Element
 from izhi_models.lems.types import ComponentType
 from izhi_models.lems.wiring import wire_parts
 from izhi_models.units import NONE, Dimension, parse_quantity

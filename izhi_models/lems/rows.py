@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from izhi_models.errors import Span
 from izhi_models.expr import names
 from izhi_models.ir.aggregate import Aggregate, aggregate
+from izhi_models.lems.elements import Element
 from izhi_models.lems.lower import Lowered
-from izhi_models.lems.read import Element
 from izhi_models.network import WEIGHT, Input, Population, Projection, Values
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from lxml import etree
 
 from izhi_models.errors import Diagnostic, Span, suggest
-from izhi_models.lems.read import Document, Element, schema_text
+from izhi_models.lems.elements import Document, Element
+from izhi_models.lems.read import schema_text
 
 NAMESPACE = "http://www.neuroml.org/schema/neuroml2"
 
@@ -43,6 +44,20 @@ _METADATA = {"notes", "property", "annotation"}
 @functools.lru_cache(maxsize=1)
 def _schema() -> Any:
     return etree.XMLSchema(etree.fromstring(schema_text()))
+
+
+@functools.lru_cache(maxsize=1)
+def document_order() -> dict[str, int]:
+    """Return the places of the elements that may stand in ``<neuroml>``, which have an order."""
+    root = etree.fromstring(schema_text())
+    names = {"xs": "http://www.w3.org/2001/XMLSchema"}
+    (document,) = root.findall("xs:complexType[@name='NeuroMLDocument']", names)
+    order: dict[str, int] = {}
+    for item in document.iter("{*}element", "{*}group"):
+        group = f"xs:group[@name='{item.get('ref')}']//xs:element"
+        for element in root.findall(group, names) if item.get("ref") else (item,):
+            order.setdefault(element.get("name"), len(order))
+    return order
 
 
 def check_schema(document: Document) -> Iterator[Diagnostic]:

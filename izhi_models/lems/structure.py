@@ -46,8 +46,8 @@ from izhi_models.expr import (
 )
 from izhi_models.ir.evaluate import evaluate_array, evaluate_truth
 from izhi_models.lems.components import Component, Model
+from izhi_models.lems.elements import Element
 from izhi_models.lems.lower import lower_part, parameter_values
-from izhi_models.lems.read import Element
 from izhi_models.lems.rows import Rows, Sink, is_silent_at_zero, receives, to_input, to_projection
 from izhi_models.lems.targets import attachment_of, check_gathered, find_cell, sent_ports
 from izhi_models.memory import available_bytes, shortage

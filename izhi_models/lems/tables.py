@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from izhi_models.lems.read import Element
+    from izhi_models.lems.elements import Element
 
 Numbers = NDArray[np.float64] | NDArray[np.int32]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from izhi_models.errors import Diagnostic, InputError, suggest
+from izhi_models.lems.elements import Element
 from izhi_models.lems.expression_rules import Scope
-from izhi_models.lems.read import Element
 from izhi_models.lems.types import ComponentType, Declaration, Table, TypeSystem
 from izhi_models.units import NONE, TIME, parse_quantity
 

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from izhi_models.errors import Diagnostic, InputError, Note, suggest
-from izhi_models.lems.read import Document, Element
+from izhi_models.lems.elements import Document, Element
 from izhi_models.units import NONE, Dimension, Unit
 
 # Elements of a ComponentType, and the table of the type in which their declarations are kept.

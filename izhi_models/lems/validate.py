@@ -14,10 +14,11 @@ from pathlib import Path
 from izhi_models.errors import Diagnostic, InputError, UnsupportedError
 from izhi_models.lems.components import Model, bind_model
 from izhi_models.lems.dynamics_rules import check_dynamics
+from izhi_models.lems.elements import Document
 from izhi_models.lems.language import check_language
 from izhi_models.lems.model_rules import check_model
 from izhi_models.lems.network import lower_network
-from izhi_models.lems.read import Document, read_with_includes
+from izhi_models.lems.read import read_with_includes
 from izhi_models.lems.schema import check_schema
 from izhi_models.lems.simulation import lower_experiment
 from izhi_models.lems.type_rules import check_declarations, check_structure

@@ -11,7 +11,7 @@ from izhi_models.errors import Diagnostic, InputError
 from izhi_models.ir.compose import connect
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.lems.components import Component
-from izhi_models.lems.read import Element
+from izhi_models.lems.elements import Element
 from izhi_models.lems.types import ComponentType
 
 Parts = Sequence[tuple[str, Component]]

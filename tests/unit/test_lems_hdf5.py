@@ -1,0 +1,359 @@
+"""NeuroML's HDF5 format, in and out, against libNeuroML."""
+
+import re
+
+import h5py
+import neuroml.loaders
+import neuroml.utils  # its writer of HDF5 needs it, and does not import it
+import neuroml.writers
+import numpy as np
+import pytest
+
+from izhi_models.errors import InputError, UnsupportedError
+from izhi_models.exporters.neuroml_hdf5 import write_neuroml_hdf5
+from izhi_models.pipeline import load
+
+CELLS = """<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="doc">
+  <expOneSynapse id="syn" gbase="1nS" erev="0mV" tauDecay="1ms"/>
+  <gapJunction id="gap" conductance="1nS"/>
+  <silentSynapse id="silent"/>
+  <gradedSynapse id="graded" conductance="5pS" delta="5mV" Vth="-55mV" k="0.025per_ms" erev="0mV"/>
+  <iafCell id="iaf" leakReversal="-50mV" thresh="-55mV" reset="-70mV" C="0.2nF"
+      leakConductance="0.01uS"/>
+  <pulseGenerator id="pulse" delay="0ms" duration="1s" amplitude="1nA"/>
+  <timedSynapticInput id="timed" synapse="syn" spikeTarget="./syn">
+    <spike id="0" time="3ms"/>
+  </timedSynapticInput>
+"""
+PLACES = [(0.5, n, -n / 4) for n in range(7)]
+INSTANCES = "".join(
+    f'<instance id="{n}"><location x="{x}" y="{y}" z="{z}"/></instance>'
+    for n, (x, y, z) in enumerate(PLACES)
+)
+ENDS = 'presynapticPopulation="a" postsynapticPopulation="b"'
+
+
+def rows(form, n=5):
+    return "".join(form.format(n=n, m=n + 1, w=2 + n / 4, d=n / 8) for n in range(n))
+
+
+NETWORK = f"""  <network id="net" type="networkWithTemperature" temperature="32 degC">
+    <population id="a" component="iaf" type="populationList" size="7">{INSTANCES}</population>
+    <population id="b" component="iaf" size="9"/>
+    <projection id="plain" {ENDS} synapse="syn">{
+    rows('<connection id="{n}" preCellId="../a/{n}/iaf" postCellId="../b[{m}]"/>')
+}</projection>
+    <projection id="weighted" {ENDS} synapse="syn">{
+    rows(
+        '<connectionWD id="{n}" preCellId="../a/{m}/iaf" postCellId="../b[{n}]" weight="{w}" '
+        'delay="{d} ms"/>'
+    )
+}</projection>
+    <electricalProjection id="gaps" {ENDS}>{
+    rows(
+        '<electricalConnectionInstance id="{n}" preCell="../a/{n}/iaf" postCell="../b/{m}/iaf" '
+        'synapse="gap"/>'
+    )
+}</electricalProjection>
+    <electricalProjection id="gapsW" {ENDS}>{
+    rows(
+        '<electricalConnectionInstanceW id="{n}" preCell="../a/{n}/iaf" postCell="../b/{m}/iaf" '
+        'synapse="gap" weight="{w}"/>'
+    )
+}</electricalProjection>
+    <continuousProjection id="analogue" {ENDS}>{
+    rows(
+        '<continuousConnectionInstanceW id="{n}" preCell="../a/{n}/iaf" postCell="../b/{m}/iaf" '
+        'preComponent="silent" postComponent="graded" weight="{w}"/>'
+    )
+}</continuousProjection>
+    <inputList id="driven" component="pulse" population="a">{
+    rows('<input id="{n}" target="../a/{m}/iaf" destination="synapses"/>')
+}</inputList>
+    <inputList id="spikes" component="timed" population="b">{
+    rows('<input id="{n}" target="../b[{m}]" destination="synapses"/>')
+}</inputList>
+  </network>
+</neuroml>
+"""
+
+
+@pytest.fixture
+def xml(tmp_path):
+    path = tmp_path / "net.nml"
+    path.write_text(CELLS + NETWORK)
+    return path
+
+
+def assert_equal(found, expected):
+    assert found.populations.keys() == expected.populations.keys()
+    for name, population in expected.populations.items():
+        other = found.populations[name]
+        assert (other.size, other.component) == (population.size, population.component)
+        assert other.dynamics == population.dynamics
+        assert {(item.id, item.cell) for item in other.attached} == {
+            (item.id, item.cell) for item in population.attached
+        }
+        if population.positions is not None:
+            np.testing.assert_array_equal(other.positions, population.positions)
+    key = lambda item: (item.id, item.post)  # noqa: E731
+    pairs = zip(
+        sorted(found.projections, key=key), sorted(expected.projections, key=key), strict=True
+    )
+    for other, projection in pairs:
+        assert other.dynamics == projection.dynamics
+        for name in ("id", "pre", "post", "synapse", "is_continuous", "has_weights"):
+            assert getattr(other, name) == getattr(projection, name), (projection.id, name)
+        for name in ("pre_cells", "post_cells", "weights", "delays"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(projection, name))
+    assert found.shared == expected.shared
+
+
+def test_a_file_of_libneuroml_is_read_as_its_xml(tmp_path, xml):
+    path = tmp_path / "net.nml.h5"
+    document = neuroml.loaders.read_neuroml2_file(str(xml))
+    neuroml.writers.NeuroMLHdf5Writer.write(document, str(path))
+    # All numbers above are exact in the single precision in which libNeuroML writes.
+    assert_equal(load(path).network, load(xml).network)
+
+
+def test_an_hdf5_file_of_the_network_alone_is_included(tmp_path, xml):
+    document = neuroml.loaders.read_neuroml2_file(str(xml))
+    neuroml.writers.NeuroMLHdf5Writer.write(document, str(tmp_path / "n.h5"), embed_xml=False)
+    including = tmp_path / "all.nml"
+    including.write_text(
+        CELLS.replace("<expOneSynapse", '<include href="n.h5"/><expOneSynapse', 1) + "</neuroml>"
+    )
+    assert_equal(load(including).network, load(xml).network)
+
+
+def test_what_is_written_is_read_again_as_it_was(tmp_path, xml):
+    model = load(xml)
+    write_neuroml_hdf5(model.declarations, model.network, tmp_path / "own.nml.h5")
+    assert_equal(load(tmp_path / "own.nml.h5").network, model.network)
+
+
+def test_libneuroml_reads_what_is_written(tmp_path, xml):
+    model = load(xml)
+    path = tmp_path / "own.nml.h5"
+    write_neuroml_hdf5(model.declarations, model.network, path)
+    document = neuroml.loaders.read_neuroml2_file(str(path), optimized=False)
+    (network,) = document.networks
+    assert network.temperature == "32.00 degC"
+    assert [(item.id, item.get_size()) for item in network.populations] == [("a", 7), ("b", 9)]
+    assert [
+        (i.location.x, i.location.y, i.location.z) for i in network.populations[0].instances
+    ] == (PLACES)
+    plain, weighted = network.projections
+    assert (plain.id, len(plain.connections), weighted.synapse) == ("plain", 5, "syn")
+    assert [
+        (c.get_pre_cell_id(), c.get_post_cell_id(), float(c.weight), float(c.delay[:-2]))
+        for c in weighted.connection_wds
+    ] == [(n + 1, n, 2 + n / 4, n / 8) for n in range(5)]
+    gaps, weighted_gaps = network.electrical_projections
+    assert (gaps.presynaptic_population, gaps.postsynaptic_population) == ("a", "b")
+    instances = [*gaps.electrical_connections, *gaps.electrical_connection_instances]
+    assert [(c.get_pre_cell_id(), c.get_post_cell_id(), c.synapse) for c in instances] == [
+        (n, n + 1, "gap") for n in range(5)
+    ]
+    assert [c.weight for c in weighted_gaps.electrical_connection_instance_ws] == [
+        2 + n / 4 for n in range(5)
+    ]
+    (analogue,) = network.continuous_projections
+    assert [
+        (c.get_pre_cell_id(), c.get_post_cell_id(), c.pre_component, c.post_component, c.weight)
+        for c in analogue.continuous_connection_instance_ws
+    ] == [(n, n + 1, "silent", "graded", 2 + n / 4) for n in range(5)]
+    assert {
+        item.component: [c.get_target_cell_id() for c in item.input] for item in network.input_lists
+    } == {"pulse": [1, 2, 3, 4, 5], "timed": [1, 2, 3, 4, 5]}
+    assert document.iaf_cells[0].leak_conductance == "0.01uS"
+    assert document.timed_synaptic_inputs[0].spikes[0].time == "3ms"
+
+
+def test_the_optimised_loader_of_libneuroml_reads_what_is_written(tmp_path):
+    chosen = np.random.default_rng(3)
+    pre, post = chosen.integers(0, 300, (2, 2000))
+    weights = chosen.normal(size=2000)
+    connections = "".join(
+        f'<connectionWD id="{n}" preCellId="../a[{pre[n]}]" postCellId="../a[{post[n]}]" '
+        f'weight="{weights[n]}" delay="{n % 50 / 10} ms"/>'
+        for n in range(2000)
+    )
+    (tmp_path / "net.nml").write_text(
+        f'{CELLS}<network id="net"><population id="a" component="iaf" size="300"/>'
+        '<projection id="p" presynapticPopulation="a" postsynapticPopulation="a" synapse="syn">'
+        f"{connections}</projection></network></neuroml>"
+    )
+    model = load(tmp_path / "net.nml")
+    path = tmp_path / "own.h5"
+    write_neuroml_hdf5(model.declarations, model.network, path)
+    loader = neuroml.loaders.NeuroMLHdf5Loader
+    (projection,) = loader.load(str(path), optimized=True).networks[0].projections
+    table = projection.connections.array
+    np.testing.assert_array_equal(table[:, :3].T, [pre, post, weights])
+    np.testing.assert_array_equal(table[:, 3], np.arange(2000) % 50 / 10)
+
+
+def test_types_of_the_user_cannot_be_written(tmp_path):
+    path = tmp_path / "own.xml"
+    path.write_text(
+        """<Lems><Include file="Cells.xml"/><Include file="Networks.xml"/>
+  <ComponentType name="myCell" extends="baseSpikingCell">
+  <Constant name="SEC" dimension="time" value="1s"/><Dynamics>
+    <StateVariable name="x"/><TimeDerivative variable="x" value="1/SEC"/>
+  </Dynamics></ComponentType>
+  <myCell id="mine"/>
+  <network id="net"><population id="p" component="mine" size="2"/></network></Lems>"""
+    )
+    model = load(path)
+    with pytest.raises(UnsupportedError, match="'mine' is a myCell"):
+        write_neuroml_hdf5(model.declarations, model.network, tmp_path / "own.h5")
+    assert not (tmp_path / "own.h5").exists()
+
+
+# Faults. Each case changes a good file; the whole message follows, with the folder left out.
+
+
+def write_good(path):
+    with h5py.File(path, "w") as file:
+        top = file.create_group("neuroml")
+        top.attrs["neuroml_top_level"] = CELLS + "</neuroml>"
+        network = top.create_group("network")
+        network.attrs["id"] = "net"
+        for name in "ab":
+            group = network.create_group(f"population_{name}")
+            group.attrs.update({"id": name, "component": "iaf", "size": 9})
+        group = network.create_group("projection_p")
+        group.attrs.update({"id": "p", "type": "projection", "synapse": "syn"})
+        group.attrs.update({"presynapticPopulation": "a", "postsynapticPopulation": "b"})
+        table = np.zeros((6, 4), dtype=np.float32)
+        table[:, 2:] = 0.5, 1.0
+        dataset = group.create_dataset("p", data=table)
+        for number, name in enumerate(("pre_cell_id", "post_cell_id", "weight", "delay")):
+            dataset.attrs[f"column_{number}"] = np.bytes_(name)
+    return path
+
+
+def edit(change):
+    def apply(path):
+        with h5py.File(write_good(path), "a") as file:
+            change(file["neuroml/network"])
+
+    return apply
+
+
+def put(row, column, value):
+    def change(network):
+        network["projection_p/p"][row, column] = value
+
+    return edit(change)
+
+
+def cut(path):
+    data = write_good(path).read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+
+
+def foreign(path):
+    with h5py.File(path, "w") as file:
+        file["data"] = [1, 2, 3]
+
+
+def link(path):
+    def change(network):
+        del network["population_b"]
+        network["population_b"] = h5py.ExternalLink("other.h5", "/neuroml")
+
+    edit(change)(path)
+
+
+def without_column(network):
+    del network["projection_p/p"].attrs["column_1"]
+
+
+def as_text(network):
+    del network["projection_p/p"]
+    network["projection_p"].create_dataset("p", data=np.array([b"a"]))
+
+
+FAULTS = {
+    "cut": (cut, "error: net.h5 is damaged or cut off\n  the HDF5 library says: ..."),
+    "no hdf5": (lambda path: path.write_text("<neuroml/>"), "error: net.h5 is no HDF5 file"),
+    "foreign": (
+        foreign,
+        "error: net.h5: there is no group '/neuroml'\n  it is HDF5, but not of NeuroML",
+    ),
+    "column": (
+        edit(without_column),
+        "error: net.h5: '/neuroml/network/projection_p/p' has no column 'post_cell_id'",
+    ),
+    "text": (
+        edit(as_text),
+        "error: net.h5: '/neuroml/network/projection_p/p' is no table of numbers, but (1,) of |S1",
+    ),
+    "half a cell": (
+        put(4, 0, 1.5),
+        "error: net.h5: row 5 of '/neuroml/network/projection_p/p': 'pre_cell_id' is 1.5, "
+        "expected a whole number from 0 to 16777216",
+    ),
+    "no weight": (
+        put(2, 2, np.nan),
+        "error: net.h5: row 3 of '/neuroml/network/projection_p/p': 'weight' is nan, "
+        "expected a finite number",
+    ),
+    "kind": (
+        edit(lambda network: network["projection_p"].attrs.update({"type": "telepathy"})),
+        "error: net.h5: '/neuroml/network/projection_p' is of the type 'telepathy'\n"
+        "  known here: projection, electricalProjection, continuousProjection",
+    ),
+    "size": (
+        edit(lambda network: network["population_b"].attrs.pop("size")),
+        "error: net.h5: '/neuroml/network/population_b' has neither a size nor a table of places",
+    ),
+    "components": (
+        edit(lambda network: network.parent.attrs.update({"neuroml_top_level": "<cells/>"})),
+        "error: net.h5: the attribute 'neuroml_top_level' holds no NeuroML document",
+    ),
+    "cell out of range": (
+        put(4, 1, 9),
+        "net.h5:/neuroml/network/projection_p/p:5:54: error: 'b' has 9 cells, numbered from 0: "
+        'there is no cell 9\n  <connectionWD id="4" preCellId="../a[0]" postCellId="../b[9]" '
+        'weight="0.5" delay="1.0 ms"/>\n' + " " * 55 + "^" * 7,
+    ),
+    "delay": (
+        put(3, 3, -1),
+        "net.h5:/neuroml/network/projection_p/p:4:83: error: a delay cannot be negative\n"
+        '  <connectionWD id="3" preCellId="../a[0]" postCellId="../b[0]" weight="0.5" '
+        'delay="-1.0 ms"/>\n' + " " * 84 + "^" * 7,
+    ),
+    "population": (
+        link,
+        "error: net.h5: there is no group '/neuroml/network/population_b'\n"
+        "  it is HDF5, but not of NeuroML",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bad_file_says_what_is_wrong(tmp_path, monkeypatch, fault):
+    monkeypatch.chdir(tmp_path)
+    make, message = FAULTS[fault]
+    make(tmp_path / "net.h5")
+    with pytest.raises(InputError) as caught:
+        load("net.h5")
+    assert re.sub(r"(library says: ).*", r"\1...", str(caught.value)) == message
+
+
+def test_a_dataset_that_is_kept_in_another_file_is_not_read(tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(96))
+    path = write_good(tmp_path / "net.h5")
+    with h5py.File(path, "a") as file:
+        group = file["neuroml/network/projection_p"]
+        del group["p"]
+        outside = [(str(tmp_path / "secret"), 0, 96)]
+        dataset = group.create_dataset("p", (6, 4), dtype=np.float32, external=outside)
+        for number, name in enumerate(("pre_cell_id", "post_cell_id", "weight", "delay")):
+            dataset.attrs[f"column_{number}"] = name
+    with pytest.raises(InputError, match="is kept in another file"):
+        load(path)
