@@ -24,7 +24,7 @@ from izhi_models.annarchy.program import (
     verify_program,
 )
 from izhi_models.ir.dimensions import rescale
-from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.dynamics import Dynamics, Variable
 from izhi_models.ir.passes import drop_unused, exact_times, fold_constants
 from izhi_models.ir.step import Step, make_step
 from izhi_models.network import PEER, Network, Population
@@ -133,10 +133,7 @@ def lower_network(
     UnsupportedError
         If cells send events on more than one port.
     """
-    kinds: dict[Dynamics, list[Population]] = {}
-    for population in network.populations.values():
-        shared = _with_shared(population, network)
-        kinds.setdefault(shared.dynamics, []).append(shared)
+    kinds = _kinds(network)
     ends = {
         item.id: Ends(number, sum(other.size for other in populations[:place]))
         for number, populations in enumerate(kinds.values())
@@ -166,6 +163,23 @@ def lower_network(
     return Lowering(program, tuple(groups), tuple(network.populations), links)
 
 
+def _kinds(network: Network) -> dict[Dynamics, list[Population]]:
+    """Return the populations by their dynamics, which hold what they require of the network."""
+    # To compare dynamics takes time, and many populations share one object.
+    numbers = {id(item.dynamics): item.dynamics for item in network.populations.values()}
+    shared = {number: _with_shared(dynamics, network) for number, dynamics in numbers.items()}
+    kinds: dict[Dynamics, list[Population]] = {item: [] for item in shared.values()}
+    members = {number: kinds[item] for number, item in shared.items()}
+    for population in network.populations.values():
+        required = _required(population.dynamics, network)
+        values = {item.name: network.shared[item.name][1] for item in required}
+        number = id(population.dynamics)
+        members[number].append(
+            replace(population, dynamics=shared[number], values={**population.values, **values})
+        )
+    return kinds
+
+
 def _read_by_synapses(dynamics: Dynamics, populations: set[str], network: Network) -> set[str]:
     """Return the variables that synapses of single connections read in some populations."""
     read = set()
@@ -178,20 +192,18 @@ def _read_by_synapses(dynamics: Dynamics, populations: set[str], network: Networ
     return read
 
 
-def _with_shared(population: Population, network: Network) -> Population:
+def _required(dynamics: Dynamics, network: Network) -> list[Variable]:
+    """Return what a cell requires of the network, such as its temperature."""
+    return [item for item in dynamics.requirements if item.name in network.shared]
+
+
+def _with_shared(dynamics: Dynamics, network: Network) -> Dynamics:
     """Make what cells require of the network parameters of the cells."""
-    dynamics = population.dynamics
-    found = [item for item in dynamics.requirements if item.name in network.shared]
-    if not found:
-        return population
+    found = _required(dynamics, network)
     return replace(
-        population,
-        dynamics=replace(
-            dynamics,
-            parameters=(*dynamics.parameters, *found),
-            requirements=tuple(item for item in dynamics.requirements if item not in found),
-        ),
-        values={**population.values, **{item.name: network.shared[item.name][1] for item in found}},
+        dynamics,
+        parameters=(*dynamics.parameters, *found),
+        requirements=tuple(item for item in dynamics.requirements if item not in found),
     )
 
 
@@ -207,12 +219,20 @@ def _prepare(dynamics: Dynamics, keep: frozenset[str], precision: Precision) -> 
 def _shared_parameters(step: Step, populations: list[Population]) -> set[str]:
     """Return the parameters that need one value only.
 
-    It depends on the structure alone, so that other values never lead to another program.
+    It depends on the structure alone, so that other values never lead to another program. Of
+    several populations, these are the parameters of a synapse component that all of them share.
     """
+    candidates = {item.name for item in step.parameters}
     if len(populations) > 1:
-        return set()
+        owners: dict[str, set[str]] = {}
+        for entry in populations:
+            for component, places in entry.synapses.items():
+                for place in places:
+                    owners.setdefault(place, set()).add(component)
+        alone = tuple(f"{place}/" for place, found in owners.items() if len(found) == 1)
+        candidates = {name for name in candidates if name.startswith(alone)}
     return {
-        item.name
-        for item in step.parameters
-        if not any(isinstance(entry.values[item.name], np.ndarray) for entry in populations)
+        name
+        for name in candidates
+        if not any(isinstance(entry.values[name], np.ndarray) for entry in populations)
     }

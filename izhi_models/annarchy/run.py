@@ -118,15 +118,15 @@ class Simulator:
             raise InputError(f"'{population}' has {member.size} cells, not {array.size}")
         if not np.isfinite(array).all():
             raise InputError(f"a value for '{name}' of '{population}' is not finite")
-        if array.ndim and not isinstance(member.values[name], np.ndarray):
-            symbol = group.symbols.get(name)
-            if symbol is not None and symbol.is_global:
-                raise InputError(
-                    Diagnostic(
-                        f"'{name}' is one value for all cells of '{population}'",
-                        notes=("give one number; cells that differ need components that differ",),
-                    )
+        symbol = group.symbols.get(name)
+        if symbol is not None and symbol.is_global and (array.ndim or len(group.populations) > 1):
+            whose = f"all cells of '{population}'" if array.ndim else "all cells with this synapse"
+            raise InputError(
+                Diagnostic(
+                    f"'{name}' is one value for {whose}",
+                    notes=("name it in per_cell when compiling, so that each cell has its own",),
                 )
+            )
         values = {**member.values, name: array if array.ndim else float(array)}
         populations = list(group.populations)
         populations[index] = replace(member, values=values)

@@ -5,11 +5,10 @@ Source: NeuroML 2, network, population, populationList, explicitInput, inputList
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.attach import attach
 from izhi_models.errors import (
     Diagnostic,
     InputError,
@@ -18,9 +17,7 @@ from izhi_models.errors import (
     raise_if_errors,
     suggest,
 )
-from izhi_models.expr import names
-from izhi_models.ir.dynamics import RESERVED, TIME_NAME, Dynamics, Variable
-from izhi_models.ir.passes import order_derived
+from izhi_models.ir.dynamics import RESERVED, Dynamics, Variable
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.connections import EVENT_PLACES, lower_projections
 from izhi_models.lems.lists import Gathered, check_list, count
@@ -37,7 +34,7 @@ from izhi_models.lems.targets import (
 )
 from izhi_models.lems.tunnels import CONTINUOUS_PLACES, lower_tunnels
 from izhi_models.memory import shortage
-from izhi_models.network import Input, Network, Population, Projection, Values, attach
+from izhi_models.network import Input, Network, Population, Values
 from izhi_models.units import Dimension
 
 _TEMPERATURE = Dimension(k=1)
@@ -100,23 +97,15 @@ def lower_network(model: Model, network: Component, seed: int = DEFAULT_SEED) ->
         for item in network.type.parameters.values()
         if item.name in network.values and item.dimension is not None
     }
-    finished: dict[str, Population] = {}
-    connected: list[Projection] = []
-    for name, item in populations.items():
-        whole, ending = attach(
-            item,
-            [entry for entry in inputs if entry.population == name],
-            [entry for entry in projections if entry.post == name],
-        )
-        dynamics = order_derived(_without_unread(whole.dynamics))
-        for requirement in dynamics.requirements:
+    finished, connected = attach(populations.values(), inputs, projections)
+    for item in finished:
+        for requirement in item.dynamics.requirements:
             if requirement.name not in shared:
                 faults.append(_unmet(requirement, item, network))
-        _refuse_ports(dynamics, item, network)
-        finished[name] = replace(whole, dynamics=dynamics)
-        connected.extend(ending)
+        _refuse_ports(item.dynamics, item, network)
     raise_if_errors(faults)
-    return Network(network.id, finished, tuple(connected), shared, seed if made.drawn else None)
+    whole = {item.id: item for item in finished}
+    return Network(network.id, whole, tuple(connected), shared, seed if made.drawn else None)
 
 
 def _refuse_ports(dynamics: Dynamics, population: Population, network: Component) -> None:
@@ -135,13 +124,6 @@ def _component_span(population: Population, network: Component) -> Span:
     declared = network.children["populations"]
     element = next(item.element for item in declared if item.id == population.id)
     return element.attribute_span("component")
-
-
-def _without_unread(dynamics: Dynamics) -> Dynamics:
-    """Drop requirements that nothing reads; the time itself need not be required."""
-    read = {name for expression in dynamics.expressions() for name in names(expression)}
-    kept = (item for item in dynamics.requirements if item.name in read - {TIME_NAME})
-    return replace(dynamics, requirements=tuple(kept))
 
 
 def _unmet(requirement: Variable, population: Population, network: Component) -> Diagnostic:

@@ -38,7 +38,7 @@ class Parameter:
 
 
 def find_parameter(model: Model, network: Network, path: str) -> Parameter:
-    """Resolve ``pop/a``, ``pop[0]/a``, ``pop/i0/amplitude`` or ``pop[0]/i0/amplitude``.
+    """Resolve ``pop/a``, ``pop[0]/a``, ``pop/i0/amplitude``, ``pop/ampa/erev`` and the like.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def find_parameter(model: Model, network: Network, path: str) -> Parameter:
     network : Network
         Lowered from it.
     path : str
-        Without a cell it means all cells, or all that have the input.
+        Without a cell it means all cells, or all that have the input or synapse.
 
     Raises
     ------
@@ -89,6 +89,15 @@ def _cells(population: Population, cell: int | None, rest: str) -> dict[str, lis
             members.setdefault(f"{placed.place}/{below}", []).append(placed.cell)
     if members:
         return dict(members)
+    shared: dict[str, list[int] | None] = {}
+    for place, cells in population.synapses.get(head, {}).items() if below else ():
+        if cell is None and cells.size == population.size:
+            return {f"{place}/{below}": None}
+        chosen = [int(item) for item in cells if cell in (None, item)]
+        if chosen:
+            shared[f"{place}/{below}"] = chosen
+    if shared:
+        return shared
     return {rest: None if cell is None else [cell]}
 
 
@@ -114,6 +123,10 @@ def _owner(model: Model, population: Population, name: str) -> tuple[Component |
         if name.startswith(f"{placed.place}/"):
             component, rest = model.components[placed.id], name.removeprefix(f"{placed.place}/")
             break
+    for synapse, places in population.synapses.items():
+        for place in places:
+            if name.startswith(f"{place}/"):
+                component, rest = model.components[synapse], name.removeprefix(f"{place}/")
     *steps, last = rest.split("/")
     for step in steps:
         parts = dict(contained(model, component)) if component is not None else {}

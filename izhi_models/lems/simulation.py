@@ -22,7 +22,7 @@ from izhi_models.lems.lower import contained, variable_of
 from izhi_models.lems.network import DEFAULT_SEED, lower_network
 from izhi_models.lems.selection import select_cells
 from izhi_models.lems.targets import sent_ports
-from izhi_models.network import Network, Population
+from izhi_models.network import Network, Population, Projection
 from izhi_models.simulation import (
     Display,
     EventOutputFile,
@@ -331,6 +331,7 @@ class _Paths:
     sources: dict[str, tuple[str, int]] = field(default_factory=dict)
     faults: list[Diagnostic] = field(default_factory=list)
     places: dict[str, dict[tuple[str, int], list[str]]] = field(default_factory=dict)
+    ending: dict[str, dict[str, list[Projection]]] = field(default_factory=dict)
 
     def resolve(self, simulation: Component) -> None:
         """Resolve every quantity and event source below a Simulation."""
@@ -446,29 +447,27 @@ class _Paths:
         places = self._places(population).get((name, index), [])
         if number < len(places) and len(steps) > 1:
             return f"{places[number]}/" + self._below(self.model.components[name], steps[1:])
-        if name in population.synapses and len(steps) > 1:
-            return self._of_synapse(population, index, name, steps[1:])
+        connections = self._ending(population).get(name)
+        if connections is not None and len(steps) > 1:
+            return self._of_synapse(population, index, connections, steps[1:])
         if steps[0] in cell.type.attachments and len(steps) > 2:
             # The list may be named before its member: synapses/pulse0/i.
             return self._variable(cell, population, index, steps[1:])
         return self._below(cell, steps)
 
     def _of_synapse(
-        self, population: Population, index: int, synapse: str, steps: list[str]
+        self, population: Population, index: int, connections: list[Projection], steps: list[str]
     ) -> str:
         """Resolve a path into a synapse, which all connections of a cell through it share."""
-        if any(item.own for item in self.lowered.projections if item.synapse == synapse):
+        synapse = connections[0].synapse
+        if any(item.own for item in connections):
             raise UnsupportedError(
                 Diagnostic(
                     f"nothing inside '{synapse}' can be recorded: each connection has its own",
                     notes=("record the cell",),
                 )
             )
-        count = sum(
-            int((item.post_cells == index).sum())
-            for item in self.lowered.projections
-            if (item.post, item.synapse) == (population.id, synapse)
-        )
+        count = sum(int((item.post_cells == index).sum()) for item in connections)
         if count != 1:
             raise InputError(
                 Diagnostic(
@@ -477,12 +476,22 @@ class _Paths:
                 )
             )
         component = self.model.components[synapse]
-        variable = f"{population.synapses[synapse]}/{self._below(component, steps)}"
+        places = population.synapses[synapse]
+        place = next(place for place, cells in places.items() if index in cells)
+        variable = f"{place}/{self._below(component, steps)}"
         if variable not in population.dynamics.dimensions():
             raise InputError(
                 Diagnostic(f"'{'/'.join(steps)}' of '{synapse}' has no part in what it does")
             )
         return variable
+
+    def _ending(self, population: Population) -> dict[str, list[Projection]]:
+        """Return the projections that end in a population, by their synapse."""
+        if not self.ending:
+            for item in self.lowered.projections:
+                own = self.ending.setdefault(item.post, {})
+                own.setdefault(item.synapse, []).append(item)
+        return self.ending.get(population.id, {})
 
     def _places(self, population: Population) -> dict[tuple[str, int], list[str]]:
         """Return where the components are that are attached, by their id and the cell."""

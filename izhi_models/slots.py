@@ -1,0 +1,199 @@
+"""Which populations get the same slots for what is attached to their cells, and how many.
+
+Populations of one cell structure are simulated as one if their cells have the same slots. A slot
+costs all cells that have it, used or not; a neuron of its own costs its loops in each step, and
+time of compilation. `share` weighs one against the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from izhi_models.expr import Call, walk
+from izhi_models.ir.aggregate import Aggregate, NotAggregable, aggregate
+from izhi_models.ir.dynamics import Dynamics
+from izhi_models.network import WEIGHT, Input, Population, Projection, Values
+
+# What a neuron with its projections costs in each step besides its cells, in operations of
+# expressions: one class more takes about a microsecond, an operation a fifth of a nanosecond.
+CLASS_WORK = 5000
+_CALL_WORK = 10  # of a function or a random number
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What can share slots.
+
+    Parameters
+    ----------
+    attachment : str
+        Name of the list of the cell.
+    structure : int
+        Number of the dynamics.
+    source : {'input', 'sum', 'own'}
+        An input, synapses that act as one, or synapses of single connections, which all need
+        the same: the sum of what they give.
+    """
+
+    attachment: str
+    structure: int
+    source: str
+
+
+class Structures:
+    """Numbers equal dynamics, and decides once for each how it is attached."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Dynamics, int] = {}
+        self._components: dict[str, int] = {}
+        self._work: dict[int, float] = {}
+        self._sums: dict[tuple[int, frozenset[str], bool], Aggregate | NotAggregable] = {}
+
+    def number(self, component: str, dynamics: Dynamics) -> int:
+        """Return the number of the dynamics of a component."""
+        if component not in self._components:
+            number = self._numbers.setdefault(dynamics, len(self._numbers))
+            self._components[component] = number
+            self._work.setdefault(number, _work(dynamics))
+        return self._components[component]
+
+    def work(self, kind: Kind) -> float:
+        """Return what a slot costs a cell in a step, in operations."""
+        return 1.0 if kind.source == "own" else self._work[kind.structure]
+
+    def sum(self, projection: Projection, cell: Dynamics) -> Aggregate | NotAggregable:
+        """Return what replaces the synapses of a projection on a cell."""
+        gathered = frozenset(gathered_over(cell, projection.attachment))
+        number = self.number(projection.synapse, projection.dynamics)
+        key = (number, gathered, projection.is_continuous)
+        if key not in self._sums:
+            self._sums[key] = (
+                NotAggregable(("it reads the cell at the other end of each connection",))
+                if projection.is_continuous
+                else aggregate(projection.dynamics, frozenset({WEIGHT}), gathered)
+            )
+        return self._sums[key]
+
+
+def _work(dynamics: Dynamics) -> float:
+    nodes = (node for expression in dynamics.expressions() for node in walk(expression))
+    return float(sum(_CALL_WORK if isinstance(node, Call) else 1 for node in nodes))
+
+
+def gathered_over(cell: Dynamics, attachment: str) -> list[str]:
+    """Return the exposures that a cell adds up over a list."""
+    return [item.exposure for item in cell.gathers if item.attachment == attachment]
+
+
+@dataclass(frozen=True)
+class Component:
+    """A synapse component, and which cells have connections through it."""
+
+    values: Values
+    present: NDArray[np.bool_]
+
+
+class Needs:
+    """What is attached to one population."""
+
+    def __init__(self, population: Population, structures: Structures) -> None:
+        self.population = population
+        self.structures = structures
+        self.structure = structures.number(population.component, population.dynamics)
+        self.inputs: dict[Kind, list[Input]] = {}
+        self.synapses: dict[Kind, dict[str, Component]] = {}
+        self.examples: dict[Kind, Projection] = {}
+
+    def add_input(self, source: Input) -> None:
+        """Note an input."""
+        number = self.structures.number(source.id, source.dynamics)
+        kind = Kind(source.attachment, number, "input")
+        self.inputs.setdefault(kind, []).append(source)
+
+    def add_projection(self, projection: Projection) -> None:
+        """Note the synapses of a projection."""
+        kind = self.kind(projection)
+        self.examples.setdefault(kind, projection)
+        component = self.synapses.setdefault(kind, {}).setdefault(
+            projection.synapse,
+            Component(projection.values, np.zeros(self.population.size, dtype=np.bool_)),
+        )
+        component.present[projection.post_cells] = True
+
+    def kind(self, projection: Projection) -> Kind:
+        """Return which slots a projection needs."""
+        summed = self.structures.sum(projection, self.population.dynamics)
+        if isinstance(summed, NotAggregable):
+            return Kind(projection.attachment, -1, "own")
+        number = self.structures.number(projection.synapse, projection.dynamics)
+        return Kind(projection.attachment, number, "sum")
+
+    def counts(self) -> dict[Kind, int]:
+        """Return how many slots of each kind are needed: as many as by the neediest cell."""
+        counts = {}
+        for kind, inputs in self.inputs.items():
+            cells = np.concatenate([item.cells for item in inputs])
+            counts[kind] = int(np.bincount(cells).max())
+        for kind, components in self.synapses.items():
+            present = np.zeros(self.population.size, dtype=np.int32)
+            for component in components.values():
+                present += component.present
+            counts[kind] = min(1, present.max()) if kind.source == "own" else int(present.max())
+        return counts
+
+
+# Which populations get the same slots
+
+
+class _Layout:
+    """Populations of one cell structure, and the slots that all of them would get."""
+
+    def __init__(self, structures: Structures) -> None:
+        self.structures = structures
+        self.members: list[Needs] = []
+        self.counts: dict[Kind, int] = {}
+        self.size = 0
+
+    def vain(self, counts: dict[Kind, int], size: int) -> float:
+        """Return the operations done in vain if a population of a size joined."""
+        total = 0.0
+        for kind in self.counts.keys() | counts.keys():
+            more = counts.get(kind, 0) - self.counts.get(kind, 0)
+            cells = self.size if more > 0 else size
+            total += cells * abs(more) * self.structures.work(kind)
+        return total
+
+    def add(self, needs: Needs, counts: dict[Kind, int]) -> None:
+        """Let a population join."""
+        self.members.append(needs)
+        self.size += needs.population.size
+        for kind, count in counts.items():
+            self.counts[kind] = max(count, self.counts.get(kind, 0))
+
+
+def share(needs: Sequence[Needs]) -> list[list[Needs]]:
+    """Return the populations in groups that get the same slots.
+
+    Each population, those with most slots first, joins the group where least is done in vain,
+    if that is less than what a neuron of its own costs.
+    """
+    layouts: dict[int, list[_Layout]] = {}
+    counted = [(item, item.counts()) for item in needs]
+    for item, counts in sorted(counted, key=lambda pair: -sum(pair[1].values())):
+        known = layouts.setdefault(item.structure, [])
+        size = item.population.size
+        best = min(known, key=lambda layout: layout.vain(counts, size), default=None)
+        if best is None or best.vain(counts, size) > CLASS_WORK:
+            best = _Layout(item.structures)
+            known.append(best)
+        best.add(item, counts)
+    place = {item.population.id: number for number, item in enumerate(needs)}
+    return [
+        sorted(layout.members, key=lambda item: place[item.population.id])
+        for known in layouts.values()
+        for layout in known
+    ]
