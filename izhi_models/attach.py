@@ -24,6 +24,7 @@ from izhi_models.network import Input, Placed, Population, Projection
 from izhi_models.slots import Component, Kind, Needs, Structures, share
 
 _SUM = "@sum"  # no name in a file has an @
+_ABSENT = -1  # in place of the number of a slot
 
 
 def attach(
@@ -45,15 +46,13 @@ def attach(
     -------
     list of Population, list of Projection
         In the order given. Populations that can be simulated as one have equal dynamics. A
-        projection whose cells have its synapse in different slots becomes one for each slot; one
-        without connections is left out.
+        projection whose cells have its synapse in different slots becomes one for each slot.
     """
-    connections = [item for item in projections if item.size]
     structures = Structures()
     needs = {item.id: Needs(item, structures) for item in populations}
     for source in inputs:
         needs[source.population].add_input(source)
-    for projection in connections:
+    for projection in projections:
         needs[projection.post].add_projection(projection)
     clusters: dict[str, _Cluster] = {}
     finished: dict[str, Population] = {}
@@ -63,7 +62,7 @@ def attach(
         finished |= {item.id: item for item in cluster.populations()}
     return (
         [finished[name] for name in needs],
-        [part for item in connections for part in clusters[item.post].connect(item)],
+        [part for item in projections for part in clusters[item.post].connect(item)],
     )
 
 
@@ -85,7 +84,7 @@ class _Cluster:
     """Populations that get the same slots; their cells are numbered one after another."""
 
     def __init__(self, members: Sequence[Needs], structures: Structures) -> None:
-        self.members = members
+        self.members = {item.population.id: item for item in members}
         self.structures = structures
         self.cell = members[0].population.dynamics
         self.cells: dict[str, slice] = {}
@@ -107,7 +106,7 @@ class _Cluster:
     def populations(self) -> Iterator[Population]:
         """Yield the populations with all that is attached."""
         composed = order_derived(_without_unread(compose(self.cell, self.attached)))
-        for item in self.members:
+        for item in self.members.values():
             population = item.population
             dynamics = composed
             if population.dynamics.name != composed.name:
@@ -122,23 +121,26 @@ class _Cluster:
 
     def connect(self, projection: Projection) -> Iterator[Projection]:
         """Yield a projection to one of the populations with what it adds to, slot by slot."""
-        needs = next(item for item in self.members if item.population.id == projection.post)
-        kind = needs.kind(projection)
+        if projection.size == 0:
+            yield projection
+            return
+        kind = self.members[projection.post].kind(projection)
         places = self.places[kind]
         summed = self.structures.sum(projection, self.cell)
         if isinstance(summed, NotAggregable):
             own = {f"{places[0]}/{name}{_SUM}": name for name in self._gathered(kind)}
             yield replace(projection, own=own, reasons=summed.reasons)
             return
-        first = self.cells[projection.post].start
-        slots = self.chosen[kind][projection.synapse][projection.post_cells + first]
-        used = np.unique(slots)
+        slots = self.chosen[kind][projection.synapse][self.cells[projection.post]]
+        used = sorted(set(slots.tolist()) - {_ABSENT})
         for slot in used:
-            arrivals = (
-                replace(item, name=f"{places[slot]}/{item.name}") for item in summed.arrivals
-            )
-            part = projection if used.size == 1 else _part(projection, slots == slot)
-            yield replace(part, arrivals=tuple(arrivals))
+            place = places[slot]
+            arrivals = (replace(item, name=f"{place}/{item.name}") for item in summed.arrivals)
+            part = projection
+            if len(used) > 1:
+                part = _part(projection, slots[projection.post_cells] == slot)
+            if part.size:
+                yield replace(part, arrivals=tuple(arrivals))
 
     def _place(self, attachment: str) -> str:
         return f"{attachment}[{len(self.attached)}]"
@@ -157,7 +159,7 @@ class _Cluster:
 
     def _add_inputs(self, kind: Kind) -> None:
         """Attach inputs of one structure, each cell's first in the first slot, and so on."""
-        sources = [source for item in self.members for source in item.inputs.get(kind, ())]
+        sources = [source for item in self.members.values() for source in item.inputs.get(kind, ())]
         cells = [source.cells + self.cells[source.population].start for source in sources]
         ranks = _occurrence(np.concatenate(cells))
         numbers = np.split(ranks, np.cumsum([item.size for item in cells])[:-1])
@@ -195,7 +197,9 @@ class _Cluster:
     # Synapses
 
     def _add_synapses(self, kind: Kind) -> None:
-        example = next(item.examples[kind] for item in self.members if kind in item.examples)
+        example = next(
+            item.examples[kind] for item in self.members.values() if kind in item.examples
+        )
         summed = self.structures.sum(example, self.cell)
         if isinstance(summed, NotAggregable):
             self._attach_currents(kind, example)
@@ -232,26 +236,25 @@ class _Cluster:
             self.attached.append(Attached(kind.attachment, summed.dynamics, place))
             for arrival in summed.arrivals:
                 self._set(f"{place}/{arrival.name}", 0.0)  # nothing arrives before the start
-            owners = np.full(self.size, -1)
+            owners = np.full(self.size, _ABSENT)
             for number, slots in enumerate(self.chosen[kind].values()):
                 owners[slots == slot] = number
+            # Where nothing can arrive, the values of a component that others have here are as good.
+            owners[owners == _ABSENT] = owners.max()
             for population, cells in self.cells.items():
-                found = np.unique(owners[cells])
-                found = found[found >= 0]
+                own = owners[cells]
+                is_uniform = bool((own == own[0]).all())
                 for item in summed.dynamics.parameters:
-                    if item.name not in table[0].values:
-                        continue
-                    values = np.array([float(entry.values[item.name]) for entry in table])
-                    # Where nothing can arrive, the values of any component are as good.
-                    only = float(values[found[0] if found.size else 0])
-                    self.values[population][f"{place}/{item.name}"] = (
-                        values[np.maximum(owners[cells], 0)] if found.size > 1 else only
-                    )
+                    if item.name in table[0].values:
+                        values = np.array([float(entry.values[item.name]) for entry in table])
+                        self.values[population][f"{place}/{item.name}"] = (
+                            float(values[own[0]]) if is_uniform else values[own]
+                        )
 
     def _components(self, kind: Kind) -> dict[str, Component]:
         """Return the synapse components of one structure, with their cells in all populations."""
         components: dict[str, Component] = {}
-        for item in self.members:
+        for item in self.members.values():
             cells = self.cells[item.population.id]
             for name, own in item.synapses.get(kind, {}).items():
                 whole = components.setdefault(
@@ -273,7 +276,7 @@ class _Cluster:
 
 
 def _choose(present: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.int16]]:
-    """Return the slot of each component at each cell, -1 where it is not present.
+    """Return the slot of each component at each cell.
 
     There are as many slots as the cell with most components needs. A component gets the same slot
     at all its cells if one is free at all of them.
@@ -287,7 +290,7 @@ def _choose(present: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.in
         free = np.flatnonzero(~taken.any(axis=1))
         chosen = np.full(cells.size, free[0]) if free.size else np.argmin(taken, axis=0)
         used[chosen, cells] = True
-        slots = np.full(mask.size, -1, dtype=np.int16)
+        slots = np.full(mask.size, _ABSENT, dtype=np.int16)
         slots[cells] = chosen
         result[name] = slots
     return result

@@ -116,6 +116,8 @@ class Needs:
 
     def add_projection(self, projection: Projection) -> None:
         """Note the synapses of a projection."""
+        if projection.size == 0:
+            return
         kind = self.kind(projection)
         self.examples.setdefault(kind, projection)
         component = self.synapses.setdefault(kind, {}).setdefault(

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.annarchy.program import Projection as Definition
-from izhi_models.annarchy.program import Weights
-from izhi_models.annarchy.synapses import ConnectionSynapse, lower_synapse
+from izhi_models.annarchy.program import Synapse, Weights
+from izhi_models.annarchy.synapses import lower_synapse
 from izhi_models.expr import Expr, Name, names
 from izhi_models.network import PEER, WEIGHT, Projection
+from izhi_models.slots import Structures
 
 Targets = dict[str, str]
 Readable = Callable[[str, str], str]
+_Members = list[tuple[Projection, Expr]]
 _Number = TypeVar("_Number", np.int32, np.float64)
 
 
@@ -51,7 +53,7 @@ class Link:
     weights : array (n,) or (1,)
     delays_s : array (n,) or (1,)
         [s]
-    values : dict of str to float
+    values : dict of str to float or array (n,)
         Parameters and initial values of the synapse by symbol, in simulation units.
     """
 
@@ -60,7 +62,7 @@ class Link:
     post: NDArray[np.int32]
     weights: NDArray[np.float64]
     delays_s: NDArray[np.float64]
-    values: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float | NDArray[np.float64]] = field(default_factory=dict)
 
     def delays_in_steps(self, dt_s: float) -> NDArray[np.int32]:
         """Return delays as numbers of steps, at least one: a spike acts in a later step."""
@@ -89,12 +91,11 @@ def name_targets(
     list of dict of str to str
         Symbol by name in the neuron's dynamics.
     """
-    targets: list[Targets] = [{} for _ in range(n_neurons)]
+    found: list[set[str]] = [set() for _ in range(n_neurons)]
     for projection in projections:
-        found = targets[ends[projection.post].neuron]
-        for name in (*(item.name for item in projection.arrivals), *projection.own):
-            found.setdefault(name, f"in_{len(found)}")
-    return targets
+        names_there = (*(item.name for item in projection.arrivals), *projection.own)
+        found[ends[projection.post].neuron].update(names_there)
+    return [{name: f"in_{n}" for n, name in enumerate(sorted(item))} for item in found]
 
 
 def lower_links(
@@ -115,34 +116,39 @@ def lower_links(
     readable : callable
         Returns the symbol behind what a population exposes.
     """
-    kinds: dict[tuple[int, int, str], list[tuple[Projection, Expr]]] = {}
-    links: list[Link] = []
+    sums: dict[tuple[int, int, str], _Members] = {}
+    own: dict[tuple[int, int, str, str, int], _Members] = {}
+    structures = Structures()
     for projection in projections:
         pre, post = ends[projection.pre].neuron, ends[projection.post].neuron
         for arrival in projection.arrivals:
-            key = (pre, post, targets[post][arrival.name])
-            kinds.setdefault(key, []).append((projection, arrival.weight))
+            place = (pre, post, targets[post][arrival.name])
+            sums.setdefault(place, []).append((projection, arrival.weight))
         for name, exposure in projection.own.items():
-            synapse = _own_synapse(projection, exposure, readable)
-            single: list[tuple[Projection, Expr]] = [(projection, Name(WEIGHT))]
-            definition = Definition(
-                f"own_{len(links)}",
-                pre,
-                post,
-                targets[post][name],
-                weights=_kind_of_weights(single),
-                synapse=synapse.definition,
-            )
-            links.append(_link(definition, single, ends, synapse.values))
-    for number, ((pre, post, target), members) in enumerate(kinds.items()):
+            structure = structures.number(projection.synapse, projection.dynamics)
+            key = (pre, post, targets[post][name], exposure, structure)
+            own.setdefault(key, []).append((projection, Name(WEIGHT)))
+    links: list[Link] = []
+    # In an order of their own, so that the order in a file leads to no other program.
+    for (pre, post, target, exposure, _), members in sorted(own.items(), key=_ends_and_sum):
+        synapse, values = _own_synapse([item for item, _ in members], exposure, readable)
         definition = Definition(
-            f"sum_{number}", pre, post, target, weights=_kind_of_weights(members)
+            f"own_{len(links)}", pre, post, target, _kind_of_weights(members), synapse
         )
+        links.append(_link(definition, members, ends, values))
+    for number, ((pre, post, target), members) in enumerate(
+        sorted(sums.items(), key=_ends_and_sum)
+    ):
+        definition = Definition(f"sum_{number}", pre, post, target, _kind_of_weights(members))
         links.append(_link(definition, members, ends, {}))
     return links
 
 
-def _kind_of_weights(members: Sequence[tuple[Projection, Expr]]) -> Weights:
+def _ends_and_sum(entry: tuple[tuple[Any, ...], _Members]) -> tuple[Any, ...]:
+    return entry[0][:4]
+
+
+def _kind_of_weights(members: _Members) -> Weights:
     """Tell whether connections need a weight each; equal numbers are no reason."""
     weights = [_weights(*member) for member in members]
     if len(members) == 1:
@@ -151,21 +157,34 @@ def _kind_of_weights(members: Sequence[tuple[Projection, Expr]]) -> Weights:
     return "each" if weighted else "one"
 
 
-def _own_synapse(projection: Projection, exposure: str, readable: Readable) -> ConnectionSynapse:
+def _own_synapse(
+    members: Sequence[Projection], exposure: str, readable: Readable
+) -> tuple[Synapse, dict[str, float | NDArray[np.float64]]]:
+    """Return the synapse of each connection, and its values, which differ between components."""
+    first = members[0]
     cells = {}
-    for item in projection.dynamics.requirements:
+    for item in first.dynamics.requirements:
         is_peer = item.name.startswith(PEER)
-        population = projection.pre if is_peer else projection.post
+        population = first.pre if is_peer else first.post
         symbol = readable(population, item.name.removeprefix(PEER))
         cells[item.name] = f"{'pre' if is_peer else 'post'}.{symbol}"
-    return lower_synapse(projection.dynamics, projection.values, exposure, cells)
+    components = {item.synapse: item.values for item in members}
+    lowered = lower_synapse(first.dynamics, list(components.values()), exposure, cells)
+    if len(components) == 1:
+        return lowered.definition, dict(lowered.values[0])
+    numbers = {name: number for number, name in enumerate(components)}
+    owners = np.repeat([numbers[item.synapse] for item in members], [item.size for item in members])
+    return lowered.definition, {
+        symbol: np.array([values[symbol] for values in lowered.values])[owners]
+        for symbol in lowered.values[0]
+    }
 
 
 def _link(
     definition: Definition,
-    members: Sequence[tuple[Projection, Expr]],
+    members: _Members,
     ends: dict[str, Ends],
-    values: dict[str, float],
+    values: dict[str, float | NDArray[np.float64]],
 ) -> Link:
     sizes = [item.size for item, _ in members]
     weights = [_weights(*member) for member in members]

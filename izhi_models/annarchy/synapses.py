@@ -6,9 +6,11 @@ changes by their own value, or that read the cell at the other end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+
+import numpy as np
 
 from izhi_models.annarchy.equations import euler_rate, print_expression
 from izhi_models.annarchy.program import WEIGHT, Equation, ProgramParameter, Synapse
@@ -31,16 +33,16 @@ class ConnectionSynapse:
     Parameters
     ----------
     definition : Synapse
-    values : dict of str to float
-        By symbol, in simulation units: parameters and initial values.
+    values : list of dict of str to float
+        For each component, by symbol, in simulation units: parameters and initial values.
     """
 
     definition: Synapse
-    values: dict[str, float]
+    values: list[dict[str, float]]
 
 
 def lower_synapse(
-    dynamics: Dynamics, values: Values, exposure: str, cells: Mapping[str, str]
+    dynamics: Dynamics, components: Sequence[Values], exposure: str, cells: Mapping[str, str]
 ) -> ConnectionSynapse:
     """Lower a synapse that each connection has for itself.
 
@@ -48,8 +50,8 @@ def lower_synapse(
     ----------
     dynamics : Dynamics
         Flat; its requirements are variables of the two cells.
-    values : dict of str to float
-        [SI]
+    components : sequence of dict of str to float
+        The values of each component of this dynamics; one if all connections have the same. [SI]
     exposure : str
         What the postsynaptic cell adds up.
     cells : mapping of str to str
@@ -68,7 +70,7 @@ def lower_synapse(
     reader = _Reader(make_step(used), cells)
     definition = Synapse(
         parameters=tuple(
-            ProgramParameter(reader.symbols[item.name], True)
+            ProgramParameter(reader.symbols[item.name], is_global=len(components) == 1)
             for item in used.parameters
             if item.name in reader.symbols
         ),
@@ -78,19 +80,17 @@ def lower_synapse(
         psp=reader.text(Name(variable)),
     )
     dimensions = used.dimensions()
-    start = initial_values(ordered, {**values, **dict.fromkeys(cells, 0.0)}, 1)
-    known = {**{name: float(value[0]) for name, value in start.items()}, **_numbers(values)}
-    return ConnectionSynapse(
-        definition,
-        {
-            symbol: to_simulation(known[name], dimensions[name])
-            for name, symbol in reader.symbols.items()
-        },
-    )
-
-
-def _numbers(values: Values) -> dict[str, float]:
-    return {name: value for name, value in values.items() if isinstance(value, float)}
+    values = []
+    for component in components:
+        start = initial_values(ordered, {**component, **dict.fromkeys(cells, 0.0)}, 1)
+        known = {name: float(np.ravel(value)[0]) for name, value in {**start, **component}.items()}
+        values.append(
+            {
+                symbol: to_simulation(known[name], dimensions[name])
+                for name, symbol in reader.symbols.items()
+            }
+        )
+    return ConnectionSynapse(definition, values)
 
 
 class _Reader:

@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from izhi_models.errors import Diagnostic, InputError, Note, Span, suggest
 from izhi_models.lems.elements import Document, Element
@@ -94,6 +95,8 @@ class Model:
         The component that ``<Target>`` names.
     faults : list of Diagnostic
         What was wrong; components with faults are incomplete.
+    lowered : dict
+        What `lems.lower` has made of components, so that it is made once for all that use one.
     """
 
     path: Path
@@ -103,6 +106,7 @@ class Model:
     target: str | None = None
     target_element: Element | None = None
     faults: list[Diagnostic] = field(default_factory=list)
+    lowered: dict[tuple[str, int], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def of_type(self, name: str) -> list[Component]:
         """Return the top-level components that are of a type, or extend it."""

@@ -7,7 +7,7 @@ under its place: ``currents[0]/i``. What is only known in a network, attached in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors, suggest
@@ -81,6 +81,30 @@ def lower_component(model: Model, component: Component) -> Lowered:
     UnsupportedError
         If the dynamics has what cannot be lowered.
     """
+    return _once(model, component, _lower)
+
+
+def lower_part(model: Model, component: Component) -> Lowered:
+    """Lower a component that sits on another, such as an input.
+
+    The parent reads its exposures as they are at the end of the step, since parts advance
+    before the whole.
+    """
+    return _once(model, component, _lower_settled)
+
+
+def _once(
+    model: Model, component: Component, lower: Callable[[Model, Component], Lowered]
+) -> Lowered:
+    """Lower a component, or return what that gave before."""
+    key = (lower.__name__, id(component))
+    if key not in model.lowered:
+        model.lowered[key] = (component, lower(model, component))  # an id lasts as its object
+    lowered: Lowered = model.lowered[key][1]
+    return lowered
+
+
+def _lower(model: Model, component: Component) -> Lowered:
     reader = _OwnDynamics(model, component)
     own = reader.lower()
     dynamics = regimes_to_states(own.dynamics)
@@ -98,12 +122,7 @@ def lower_component(model: Model, component: Component) -> Lowered:
     return Lowered(dynamics, values)
 
 
-def lower_part(model: Model, component: Component) -> Lowered:
-    """Lower a component that sits on another, such as an input.
-
-    The parent reads its exposures as they are at the end of the step, since parts advance
-    before the whole.
-    """
+def _lower_settled(model: Model, component: Component) -> Lowered:
     lowered = lower_component(model, component)
     return replace(lowered, dynamics=settle_assigned_states(lowered.dynamics))
 

@@ -181,7 +181,13 @@ def test_populations_of_one_structure_become_one_neuron() -> None:
     assert shared == {
         frozenset({"iafTau", "iafTauSlow"}),
         frozenset({"named1", "named2"}),
-        frozenset({"fast", "pulsedDL"}),
+        frozenset({"regular", "fast"}),
+        # Cells of one structure share the slots of all their inputs.
+        frozenset({"pulsedDL", "wavedDL", "rampedDL", "compoundedDL"}),
+        frozenset(
+            {"pulsed", "waved", "ramped", "compounded", "clamped", "clampedTriple"}
+            | {"listed", "several", "placed"}
+        ),
     }
 
 
