@@ -8,12 +8,18 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from izhi_models.pipeline import Model, Run, load
+    from izhi_models.pipeline import Model, Run, export, load
     from izhi_models.results import Results
 
-__all__ = ["Model", "Results", "Run", "load"]
+__all__ = ["Model", "Results", "Run", "export", "load"]
 
-_HOMES = {"Model": "pipeline", "Run": "pipeline", "load": "pipeline", "Results": "results"}
+_HOMES = {
+    "Model": "pipeline",
+    "Run": "pipeline",
+    "export": "pipeline",
+    "load": "pipeline",
+    "Results": "results",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -34,6 +34,25 @@ FORMAT = click.option(
     help="How faults are printed.",
 )
 
+METHOD = click.option(
+    "--method",
+    type=click.Choice(
+        ["auto", "euler", "exponential_euler", "exponential_midpoint", "midpoint", "rk4"]
+    ),
+    default="auto",
+    show_default=True,
+    help="Integrator; auto is exponential_midpoint for cells with gates, euler for all others.",
+)
+
+SET = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help='Another value for a parameter of the file: E/size=400, or noise="3 mV" if only one '
+    "component has it.",
+)
+
 
 class _Commands(click.Group):
     """Makes messages and exit codes of the errors of all commands."""
@@ -95,15 +114,7 @@ def commands() -> None:
 @click.option(
     "--precision", type=click.Choice(["double", "float"]), default="double", show_default=True
 )
-@click.option(
-    "--method",
-    type=click.Choice(
-        ["auto", "euler", "exponential_euler", "exponential_midpoint", "midpoint", "rk4"]
-    ),
-    default="auto",
-    show_default=True,
-    help="Integrator; auto is exponential_midpoint for cells with gates, euler for all others.",
-)
+@METHOD
 @click.option(
     "--record",
     multiple=True,
@@ -111,14 +122,7 @@ def commands() -> None:
     help="Record this too: pop[0]/v, pop[0:100]/v, or pop/v for all; pop/v@1ms now and then.",
 )
 @click.option("--every", metavar="TIME", help='Period of --record, such as "1 ms" [each step].')
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help='Another value for a parameter of the file: E/size=400, or noise="3 mV" if only one '
-    "component has it.",
-)
+@SET
 @click.option("--no-plot", is_flag=True, help="Draw no pictures.")
 @click.option("--quiet", is_flag=True, help="Print nothing but faults.")
 @FORMAT
@@ -153,6 +157,33 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
             raise click.UsageError(f"--set {name} is given twice")
         settings[name] = value
     return settings
+
+
+@commands.command()
+@click.argument("file")
+@click.option("--to", "target", required=True, metavar="TARGET", help="annarchy.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write [NAME.py].")
+@click.option("--duration", metavar="TIME", help='Such as "500 ms" [what the file asks for].')
+@click.option("--dt", metavar="TIME", help='Step, such as "0.01 ms" [what the file asks for].')
+@click.option("--seed", type=int, help="Of all random numbers [that of the file, or 1234].")
+@click.option(
+    "--precision", type=click.Choice(["double", "float"]), default="double", show_default=True
+)
+@METHOD
+@click.option(
+    "--record", multiple=True, metavar="PATH", help="Record this too: pop[0]/v, or pop/v for all."
+)
+@SET
+@FORMAT
+def export(file: str, target: str, out: Path | None, form: str, **options: Any) -> None:
+    """Write FILE for another simulator: `--to annarchy` as a Python script."""
+    from izhi_models.pipeline import load
+
+    model = load(file, set=_settings(options.pop("settings")))
+    path = out or Path(f"{model.path.name.split('.')[0]}.py")
+    for written in model.export(target, path, **options):
+        if form == "text":
+            click.echo(f"wrote {_shown(written)}")
 
 
 def _folders(files: Sequence[str], out: Path | None) -> list[Path]:

@@ -19,11 +19,12 @@ from numpy.typing import ArrayLike
 
 from izhi_models.annarchy.lower import Lowering, lower_network
 from izhi_models.annarchy.program import Precision
-from izhi_models.annarchy.recorder import Recording
+from izhi_models.annarchy.recorder import Recording, recorded_names
 from izhi_models.annarchy.run import Simulator
 from izhi_models.annarchy.write import write_definitions
 from izhi_models.describe import describe_component, describe_network
 from izhi_models.errors import Diagnostic, InputError, Span, raise_if_errors, suggest
+from izhi_models.exporters import TARGETS, Request
 from izhi_models.ir.passes import order_derived
 from izhi_models.ir.step import METHODS
 from izhi_models.lems.components import Model as Declarations
@@ -254,10 +255,7 @@ class Model:
         _check_choice("precision", precision, PRECISIONS)
         if threads < 1:
             raise InputError(f"{threads} threads, expected 1 or more")
-        plan = self.experiment.simulation
-        if seed is None:
-            seed = plan.seed if plan and plan.seed is not None else DEFAULT_SEED
-        step_s = self.step(dt)
+        step_s, seed = self.step(dt), self._seed(seed)
         timings = dict(self.timings)
         model = self._drawn_from(seed, timings)
         recordings = model.recordings(_listed(record), every, step_s)
@@ -293,16 +291,13 @@ class Model:
         precision: Precision = "double",
     ) -> Lowering:
         """Lower the network to a program; for arguments see `compile`."""
-        keep: dict[str, set[str]] = {}
-        for item in recordings:
-            keep.setdefault(item.population, set()).update(item.variables)
         apart: dict[str, set[str]] = {}
         for path in per_cell:
             found = self.parameter(path)
             apart.setdefault(found.population, set()).update(found.cells)
         return lower_network(
             self.experiment.network,
-            keep,
+            recorded_names(recordings),
             per_cell=apart,
             method=method,
             threads=threads,
@@ -345,6 +340,12 @@ class Model:
             dt = plan.step_s if plan else DEFAULT_STEP
         return self.seconds(dt, "step")
 
+    def _seed(self, seed: int | None) -> int:
+        plan = self.experiment.simulation
+        if seed is not None:
+            return seed
+        return plan.seed if plan and plan.seed is not None else DEFAULT_SEED
+
     def _period(self, every: str | float | None, step_s: float) -> int:
         """Return a period of recording in steps."""
         if every is None:
@@ -357,6 +358,58 @@ class Model:
                 f"a step of {step_s * 1e3:g} ms"
             )
         return steps
+
+    def export(
+        self,
+        target: str,
+        path: str | Path,
+        *,
+        duration: str | float | None = None,
+        dt: str | float | None = None,
+        method: str = "auto",
+        seed: int | None = None,
+        precision: Precision = "double",
+        record: str | Iterable[str] = (),
+    ) -> tuple[Path, ...]:
+        """Write the model for another tool; for the other arguments see `compile`.
+
+        Parameters
+        ----------
+        target : str
+            One of `izhi_models.exporters.TARGETS`.
+        path : str or Path
+            The main file; others may stand beside it.
+        duration : str or float, optional
+            Such as ``"500 ms"``; a number is in seconds. What the file asks for if left out.
+
+        Returns
+        -------
+        tuple of Path
+            The files written.
+
+        Raises
+        ------
+        InputError
+            If an argument is wrong, or a file cannot be written.
+        UnsupportedError
+            If the target cannot express the model.
+        """
+        _check_choice("target", target, TARGETS)
+        _check_choice("method", method, METHODS)
+        _check_choice("precision", precision, PRECISIONS)
+        duration_s, step_s, seed = self.duration(duration), self.step(dt), self._seed(seed)
+        model = self._drawn_from(seed, {})
+        request = Request(
+            self.path.name.split(".")[0],
+            model.experiment,
+            tuple(model.recordings(_listed(record), None, step_s)),
+            step_s,
+            duration_s,
+            seed,
+            method,
+            precision,
+        )
+        return TARGETS[target](request, Path(path))
 
     def dump(self, stage: str) -> str:
         """Return a stage of the pipeline as text.
@@ -471,6 +524,19 @@ def _told(item: Diagnostic, replaced: Mapping[Span, str]) -> Diagnostic:
     """Add to a diagnostic what was set in place of what stands in the file."""
     told = replaced.get(item.span) if item.span else None
     return replace(item, notes=(*item.notes, f"set by {told}")) if told else item
+
+
+def export(model: Model | str | Path, target: str, path: str | Path) -> tuple[Path, ...]:
+    """Write a model for another tool, with what its file asks for: see `Model.export`.
+
+    Parameters
+    ----------
+    model : Model, str or Path
+        A model, or what `load` takes.
+    target : str
+    path : str or Path
+    """
+    return (model if isinstance(model, Model) else load(model)).export(target, path)
 
 
 def show(path: str | Path) -> str:

@@ -226,3 +226,10 @@ def display_unit(dimension: Dimension) -> tuple[str, float]:
     """
     symbol, power = _DISPLAY.get(dimension, (str(dimension), 0))
     return symbol, float(f"1e{power}")
+
+
+def simulation_unit(dimension: Dimension) -> str:
+    """Return the name of the simulation unit of a dimension; empty for bare numbers."""
+    symbol, power = _DISPLAY.get(dimension, (str(dimension), 0))
+    missing = simulation_power(dimension) - power
+    return symbol if missing == 0 else f"1e{missing} {symbol}".strip()

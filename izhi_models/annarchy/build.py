@@ -173,7 +173,7 @@ def _toolchain(threads: int) -> _Toolchain:
     flags += ["-D_DISABLE_PARALLEL_RNG", "-fPIC", "-shared", "-fvisibility=hidden", "-w"]
     if threads > 1:
         flags.append("-fopenmp")
-    return _Toolchain(_compiler(), tuple(flags), _annarchy())
+    return _Toolchain(_compiler(), tuple(flags), annarchy_folder())
 
 
 def _native_flag() -> str:
@@ -201,7 +201,7 @@ def _compiler() -> tuple[str, ...]:
     )
 
 
-def _annarchy() -> Path:
+def annarchy_folder() -> Path:
     """Return the folder of the ANNarchy package without importing it."""
     spec = importlib.util.find_spec("ANNarchy")
     if spec is None or spec.origin is None:

@@ -6,7 +6,7 @@ from several variables, since cells differ in what is attached to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,14 @@ class Recording:
     cells: tuple[int, ...]
     variables: tuple[str, ...]
     period: int = 1
+
+
+def recorded_names(recordings: Iterable[Recording]) -> dict[str, set[str]]:
+    """Return the names in each population's dynamics that are recorded."""
+    names: dict[str, set[str]] = {}
+    for item in recordings:
+        names.setdefault(item.population, set()).update(item.variables)
+    return names
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Library
 from izhi_models.annarchy.lower import Group, Lowering
 from izhi_models.annarchy.recorder import Recorder, Recording
+from izhi_models.annarchy.start import member_values, scaled, start_of
 from izhi_models.errors import Diagnostic, InputError, InternalError, RunError, suggest
-from izhi_models.ir.evaluate import initial_values
 from izhi_models.memory import disk_shortage, shortage
 from izhi_models.results import Collector, Part, Plan, Results
-from izhi_models.units import TIME, from_simulation, to_simulation, to_simulation_array
+from izhi_models.units import TIME, from_simulation, to_simulation
 
 # Between two looks at the clock and at the states: what is recorded at most; what is computed at
 # least, in steps of one cell, so that looking takes a small part of the time, and at most, since
@@ -134,7 +134,9 @@ class Simulator:
         if self._library.step == 0:
             self._fresh = False  # initial values may depend on it
         elif name in group.symbols:
-            self._set(number, group.symbols[name], self._groups[number].value(name))
+            symbol = group.symbols[name]
+            value = scaled(self._groups[number].value(name), symbol)
+            self._library.set(number, symbol.symbol, value)
 
     def parameter(self, population: str, name: str) -> NDArray[np.float64]:
         """Return a parameter of all cells of a population, SI, as a copy."""
@@ -219,26 +221,12 @@ class Simulator:
     def _initialize(self) -> None:
         self._start = []
         for number, group in enumerate(self._groups):
-            values = {name: group.value(name) for name in group.populations[0].values}
-            seed = self.seed % 2**63 + number
-            start = initial_values(group.dynamics, values, group.size, seed)
+            start = start_of(group, number, self.seed)
             self._check_start(group, start)
             self._start.append(start)
-            for name, symbol in group.symbols.items():
-                if name in values:
-                    self._set(number, symbol, values[name])
-                elif name in start:
-                    self._set(number, symbol, start[name])
-            for name, value in group.literals.items():
+            for name, value in member_values(group, start).items():
                 self._library.set(number, name, value)
         self._fresh = True
-
-    def _set(self, number: int, symbol: Symbol, values: NDArray[np.float64]) -> None:
-        if symbol.is_global or (values.size and np.all(values == values[0])):
-            value = to_simulation(float(values[0]), symbol.dimension)
-            self._library.set(number, symbol.symbol, value)
-            return
-        self._library.set(number, symbol.symbol, to_simulation_array(values, symbol.dimension))
 
     # Running
 

@@ -1,0 +1,66 @@
+"""Models as Python scripts for ANNarchy, which need neither this package nor the XML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from izhi_models.annarchy.lower import lower_network
+from izhi_models.annarchy.recorder import recorded_names
+from izhi_models.annarchy.script import write_script
+from izhi_models.errors import Diagnostic, InputError
+from izhi_models.exporters.request import Request
+from izhi_models.files import replacing
+
+
+def write_annarchy(request: Request, path: Path) -> tuple[Path, ...]:
+    """Write a model as a script for ANNarchy, and its long arrays into a file beside it.
+
+    The spikes of the script are those of a run of this package in double precision, except where
+    numbers are drawn at random.
+
+    Parameters
+    ----------
+    request : Request
+    path : Path
+        The script, which ends in `.py`; the file beside it ends in `.npz`.
+
+    Returns
+    -------
+    tuple of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        The path does not end in `.py`, or a file cannot be written.
+    UnsupportedError
+        A cell sends events on more than one port.
+    """
+    if path.suffix != ".py":
+        raise InputError(
+            Diagnostic(f"'{path}' is no name of a script", notes=("give a name that ends in .py",))
+        )
+    lowering = lower_network(
+        request.experiment.network,
+        recorded_names(request.recordings),
+        method=request.method,
+        precision=request.precision,
+    )
+    script = write_script(
+        lowering,
+        request.recordings,
+        title=request.name,
+        dt_s=request.dt_s,
+        duration_s=request.duration_s,
+        seed=request.seed,
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(script.text, encoding="utf-8")
+        if not script.arrays:
+            return (path,)
+        data = path.with_suffix(".npz")
+        with replacing(data) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **script.arrays)
+    return path, data

@@ -1,0 +1,40 @@
+"""What an exporter is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from izhi_models.annarchy.program import Precision
+from izhi_models.annarchy.recorder import Recording
+from izhi_models.lems.simulation import Experiment
+
+
+@dataclass(frozen=True)
+class Request:
+    """A model, and how it is to be run.
+
+    Parameters
+    ----------
+    name : str
+        What the model is called.
+    experiment : Experiment
+        The network, and what the file wants done with it.
+    recordings : tuple of Recording
+        Quantities to record besides the spikes.
+    dt_s, duration_s : float
+        [s]
+    seed : int
+        Of everything random.
+    method : str
+        Integrator, one of `izhi_models.ir.step.METHODS`.
+    precision : {'double', 'float'}
+    """
+
+    name: str
+    experiment: Experiment
+    recordings: tuple[Recording, ...]
+    dt_s: float
+    duration_s: float
+    seed: int
+    method: str = "auto"
+    precision: Precision = "double"
