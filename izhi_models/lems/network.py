@@ -22,7 +22,8 @@ from izhi_models.lems.components import Component, Model
 from izhi_models.lems.connections import EVENT_PLACES, lower_projections
 from izhi_models.lems.lists import Gathered, check_list, count
 from izhi_models.lems.lower import lower_component, lower_part, reserved
-from izhi_models.lems.structure import find_rules, lower_rules
+from izhi_models.lems.rules import find_rules
+from izhi_models.lems.structure import lower_rules
 from izhi_models.lems.targets import (
     SEGMENT_LIMITS,
     attachment_of,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,6 +42,12 @@ class Rows:
         group = None if self.group is None else self.group[chosen]
         return Rows(np.arange(self.n)[chosen].size, cells, group, self.groups)
 
+    def blocks(self, size: float) -> Iterator[Rows]:
+        """Yield the rows in parts of at most so many, or of one."""
+        at_once = max(1, int(size))
+        for start in range(0, self.n, at_once):
+            yield self.take(slice(start, start + at_once))
+
     def times(self, name: str, population: Population, first: int, last: int) -> Rows:
         """Return each row with each of the cells `first` to `last` of a population."""
         count = last - first
@@ -49,6 +56,17 @@ class Rows:
         whole = count == population.size
         group = np.repeat(np.arange(self.n, dtype=np.int32), count) if whole else None
         return Rows(self.n * count, cells, group, self.n)
+
+    def pick(
+        self,
+        name: str,
+        population: Population,
+        rows: NDArray[np.int64],
+        numbers: NDArray[np.int32],
+    ) -> Rows:
+        """Return some rows, each with one of the cells of a population."""
+        found = replace(self, group=None).take(rows)
+        return replace(found, cells={**found.cells, name: (population, numbers)})
 
     def bind(self, name: str, population: Population, cell: int) -> Rows:
         """Return the rows with one cell more, the same in each."""

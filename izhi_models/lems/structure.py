@@ -30,11 +30,6 @@ from izhi_models.errors import (
     suggest,
 )
 from izhi_models.expr import (
-    ONE,
-    RANDOM,
-    Binary,
-    Call,
-    Compare,
     Expr,
     Number,
     fold,
@@ -42,13 +37,15 @@ from izhi_models.expr import (
     names,
     parse_expression,
     substitute,
-    walk,
 )
 from izhi_models.ir.evaluate import evaluate_array, evaluate_truth
+from izhi_models.lems.chances import chances, joined, operands
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Element
 from izhi_models.lems.lower import lower_part, parameter_values
 from izhi_models.lems.rows import Rows, Sink, is_silent_at_zero, receives, to_input, to_projection
+from izhi_models.lems.rules import below, loops_around
+from izhi_models.lems.sampling import SPARSE, bernoulli, distinct, per_group
 from izhi_models.lems.targets import attachment_of, check_gathered, find_cell, sent_ports
 from izhi_models.memory import available_bytes, shortage
 from izhi_models.network import WEIGHT, Input, Population, Projection
@@ -77,52 +74,6 @@ class Made:
     drawn: bool = False
 
 
-def find_rules(network: Component) -> list[Component]:
-    """Return the components of a network whose Structure makes connections by a rule.
-
-    They are the network itself, its children, and theirs.
-    """
-    found = [network] if _is_rule(network, loops=False) else []
-    for place, children in network.children.items():
-        for child in children:
-            if _is_rule(child, loops=_is_core(network, place)):
-                found.append(child)
-            for below, items in child.children.items():
-                if not _is_core(child, below):
-                    found.extend(item for item in items if _is_rule(item, loops=False))
-    return found
-
-
-def _is_core(owner: Component, place: str) -> bool:
-    """Tell whether NeuroML declares a place, so that what it is for is known."""
-    declared = owner.type.children.get(place) or owner.type.child.get(place)
-    return declared is not None and declared.element.document.is_core
-
-
-def _is_rule(component: Component, *, loops: bool) -> bool:
-    """Tell whether a Structure connects; only by ForEach or If where `loops` is wanted."""
-    structure = component.type.structure
-    if structure is None:
-        return False
-    wanted = {"ForEach", "If"} if loops else {"EventConnection"}
-    return any(item.tag in wanted for item in _below(structure))
-
-
-def _below(element: Element) -> Iterator[Element]:
-    for child in element.children:
-        yield child
-        yield from _below(child)
-
-
-def _loops_around(block: Element, wanted: Element) -> list[Element]:
-    """Return the ForEach elements inside a block that an element stands in, outermost first."""
-    for child in block.children:
-        if wanted in _below(child):
-            own = [child] if child.tag == "ForEach" else []
-            return own + _loops_around(child, wanted)
-    return []
-
-
 def lower_rules(
     model: Model, rules: Iterable[Component], populations: Populations, seed: int
 ) -> Made:
@@ -132,7 +83,7 @@ def lower_rules(
     ----------
     model : Model
     rules : iterable of Component
-        As `find_rules` returns them.
+        As `find_rules` of `lems.rules` returns them.
     populations : mapping of str to Population
         With the cells' own dynamics.
     seed : int
@@ -172,6 +123,8 @@ class _Rule:
         self.numbers = parameter_values(model, component)
         self.sinks: dict[Element, Sink] = {}
         self.visited: dict[Element, float] = {}
+        self.odds: dict[Element, float] = {}
+        self.rewritten: dict[tuple[Element, str], Expr] = {}
         self.drawn = False
 
     def execute(self, made: Made) -> None:
@@ -190,8 +143,8 @@ class _Rule:
         for element in block.children:
             match element.tag:
                 case "ForEach":
-                    for part in self._each(element, rows):
-                        self._run(element, part)
+                    for left, part in self._each(element, rows):
+                        self._run(left, part)
                 case "If":
                     self._run(element, self._chosen(element, rows))
                 case "With":
@@ -205,18 +158,85 @@ class _Rule:
 
     # Loops
 
-    def _each(self, element: Element, rows: Rows) -> Iterator[Rows]:
-        """Yield the rows with each cell of a population, as many at a time as a block holds."""
+    def _each(self, element: Element, rows: Rows) -> Iterator[tuple[Element, Rows]]:
+        """Yield the rows with each cell of a population, as many at a time as a block holds.
+
+        With them comes the block that is left to do for them. Cells that a choice at random would
+        leave out are not tried, if they are many.
+        """
         population = self._population(element)
         name = element.get("as") or ""
-        at_once = max(1, BLOCK // population.size)
-        width = population.size if _takes_number(element) else min(BLOCK, population.size)
-        for start in range(0, rows.n, at_once):
-            part = rows.take(slice(start, start + at_once))
-            for first in range(0, population.size, width):
-                found = part.times(name, population, first, min(first + width, population.size))
-                self.visited[element] = self.visited.get(element, 0.0) + found.n
-                yield found
+        chance = self._thin(element, rows, name, population)
+        choice = _choice(element)
+        count = self._number(choice) if choice is not None else 0
+        share = min(1.0, 2.0 * count / population.size) if choice is not None else chance
+        for part in rows.blocks(BLOCK / max(1.0, population.size * share)):
+            pairs = part.n * population.size
+            self.visited[element] = self.visited.get(element, 0.0) + pairs
+            picked = self._picked(choice, count, part, name, population) if choice else None
+            if choice is not None and picked is not None:
+                yield choice, picked
+            elif chance < 1.0:
+                places = bernoulli(pairs, chance, self.random)
+                outer, inner = np.divmod(places, population.size)
+                yield element, part.pick(name, population, outer, inner.astype(np.int32))
+            else:
+                # What chooses a number of cells must see all of them at once.
+                most = population.size if _takes_number(element) else BLOCK
+                for block in part.blocks(BLOCK / population.size):
+                    for first in range(0, population.size, most):
+                        last = min(first + most, population.size)
+                        yield element, block.times(name, population, first, last)
+
+    def _thin(self, element: Element, rows: Rows, name: str, population: Population) -> float:
+        """Return the probability with which a loop needs a cell, and take it out of its block."""
+        if len(element.children) != 1 or _takes_number(element):
+            return 1.0
+        if element not in self.odds:
+            (child,) = element.children
+            self.odds[element] = 1.0
+            if child.tag == "If":
+                self._thin_by(element, child, "test", "and")
+            elif child.tag == "EventConnection":
+                known = {key: item for key, (item, _) in rows.cells.items()} | {name: population}
+                ends = [known.get(child.get(end) or "") for end in ("from", "to")]
+                assigns = list(child.find("Assign"))
+                if assigns and ends[0] is not None and ends[1] is not None:
+                    self.sinks[child] = self._sink(child, ends[0], ends[1])
+                    if self.sinks[child].drops:
+                        self._thin_by(element, assigns[0], "value", "*")
+        return self.odds[element]
+
+    def _thin_by(self, loop: Element, element: Element, attribute: str, op: str) -> None:
+        """Take a probability out of an expression that joins it to the rest by an operator."""
+        whole = self._expression(element, attribute)
+        parts = operands(whole, op)
+        for number, part in enumerate(parts):
+            match next(chances(part, deep=False), None):
+                case Number(chance) if 0.0 < chance <= SPARSE:
+                    rest = [*parts[:number], *parts[number + 1 :]]
+                    self.odds[loop] = chance
+                    self.rewritten[element, attribute] = joined(rest, op)
+                    return
+
+    def _picked(
+        self, choice: Element, count: int, rows: Rows, name: str, population: Population
+    ) -> Rows | None:
+        """Return what an If with `number` chooses, or None if all cells had better be tried."""
+        test = self._expression(choice, "test")
+        if count == 0 or is_random(test):
+            return None
+        outer = np.arange(rows.n)
+
+        def accept(drawn: NDArray[np.int32]) -> NDArray[np.bool_]:
+            every = rows.pick(name, population, np.repeat(outer, drawn.shape[1]), drawn.ravel())
+            return evaluate_truth(test, _scope(every), every.n, self.random).reshape(drawn.shape)
+
+        self.drawn = True
+        chosen = distinct(rows.n, population.size, count, accept, self.random)
+        if chosen is None:
+            return None
+        return rows.pick(name, population, np.repeat(outer, count), chosen.ravel())
 
     def _population(self, element: Element) -> Population:
         """Return the population to which the attribute leads that `instances` names."""
@@ -264,35 +284,39 @@ class _Rule:
 
     def _sampled(self, element: Element, rows: Rows) -> Rows:
         """Return so many rows of each group, chosen at random, in their order."""
-        number = self._expression(element, "number")
-        if not isinstance(number, Number) or rows.group is None:
+        count = self._number(element)
+        if rows.group is None:
             raise UnsupportedError(
+                Diagnostic("'number' needs a ForEach around it", element.attribute_span("number"))
+            )
+        sizes = np.bincount(rows.group, minlength=rows.groups)
+        if sizes.min(initial=count) < count:
+            raise InputError(
                 Diagnostic(
-                    "'number' must be the same for all cells, in an If inside a ForEach",
-                    element.attribute_span("number"),
+                    f"{count} cells are to be chosen, out of {sizes.min()}",
+                    self._cause(element, "number"),
                 )
             )
-        count = int(number.value)
-        if count < 0 or count != number.value:
+        self.drawn = True
+        return rows.take(per_group(rows.group, count, self.random) if count else slice(0, 0))
+
+    def _number(self, element: Element) -> int:
+        """Return how many cells an If chooses."""
+        number = self._expression(element, "number")
+        if not isinstance(number, Number):
+            raise UnsupportedError(
+                Diagnostic(
+                    "'number' must be the same for all cells", element.attribute_span("number")
+                )
+            )
+        if number.value < 0.0 or number.value % 1.0:
             raise InputError(
                 Diagnostic(
                     f"{number.value:g} is no number of cells: it must be whole, and not negative",
                     self._cause(element, "number"),
                 )
             )
-        _, starts, sizes = np.unique(rows.group, return_index=True, return_counts=True)
-        if sizes.size < rows.groups or sizes.min(initial=rows.n) < count:
-            least = int(sizes.min()) if sizes.size == rows.groups else 0
-            raise InputError(
-                Diagnostic(
-                    f"{count} cells are to be chosen, out of {least}",
-                    self._cause(element, "number"),
-                )
-            )
-        self.drawn = True
-        order = np.lexsort((self.random.random(rows.n), rows.group))
-        kept = (starts[:, np.newaxis] + np.arange(count)).ravel()
-        return rows.take(np.sort(order[kept]))
+        return int(number.value)
 
     # Connections
 
@@ -346,10 +370,10 @@ class _Rule:
         loops = [
             loop
             for structure in _structures(self.component)
-            for loop in _loops_around(structure, element)
+            for loop in loops_around(structure, element)
         ]
         bound = float(np.prod([float(self._population(loop).size) for loop in loops]))
-        chooses = any(item.tag == "If" for loop in loops for item in _below(loop))
+        chooses = any(item.tag == "If" for loop in loops for item in below(loop))
         if not drops and not chooses:
             self._check_memory(bound, bound)
         return Sink(
@@ -450,8 +474,10 @@ class _Rule:
 
     def _expression(self, element: Element, attribute: str) -> Expr:
         """Return an expression with the numbers of the component put in."""
+        if (element, attribute) in self.rewritten:
+            return self.rewritten[element, attribute]
         written = parse_expression(element.get(attribute) or "")
-        for chance in _chances(written):
+        for chance in chances(written):
             match self._filled(chance):
                 case Number(value) if not 0.0 <= value <= 1.0:
                     raise InputError(
@@ -498,22 +524,15 @@ def _climb(component: Component, path: str) -> tuple[Component, str]:
     return component, path
 
 
+def _choice(loop: Element) -> Element | None:
+    """Return the If with `number` that is all that a loop holds, or None."""
+    first = loop.children[0] if len(loop.children) == 1 else None
+    return first if first is not None and first.tag == "If" and first.get("number") else None
+
+
 def _takes_number(loop: Element) -> bool:
-    return any(item.tag == "If" and "number" in item.attributes for item in _below(loop))
+    return any(item.tag == "If" and "number" in item.attributes for item in below(loop))
 
 
 def _scope(rows: Rows) -> dict[str, NDArray[np.float64]]:
     return {name: cells.astype(np.float64) for name, (_, cells) in rows.cells.items()}
-
-
-def _chances(expression: Expr) -> Iterator[Expr]:
-    """Yield p of each ``random(1) .lt. p`` and ``H(p - random(1))``."""
-    draw = Call(RANDOM, ONE)
-    for node in walk(expression):
-        match node:
-            case Compare("<" | "<=", left, chance) if left == draw:
-                yield chance
-            case Compare(">" | ">=", chance, right) if right == draw:
-                yield chance
-            case Call("H", Binary("-", chance, right)) if right == draw:
-                yield chance

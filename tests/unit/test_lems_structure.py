@@ -12,6 +12,7 @@ import pytest
 from izhi_models.errors import InputError, UnsupportedError
 from izhi_models.lems import structure
 from izhi_models.lems.components import read_model
+from izhi_models.lems.sampling import distinct
 from izhi_models.lems.simulation import lower_experiment
 from izhi_models.lems.validate import find_faults
 from izhi_models.library import models_folder
@@ -109,17 +110,23 @@ def test_one_to_one_connects_equal_numbers(tmp_path):
     assert pairs(made) == {(cell, cell) for cell in range(30)}
 
 
+# Few connections are drawn by their gaps, many by a test of each pair.
+@pytest.mark.parametrize("p", [0.1, 0.6])
 @pytest.mark.parametrize("kind", ["fixedProbability", "fixedProbabilityNoAutapses"])
-def test_a_probability_gives_a_binomial_number_of_connections(kind, tmp_path):
-    made = projection(tmp_path, kind, f'probability="0.1" {UNIFORM}', "PP", n_pre=300, n_post=1)
+def test_a_probability_gives_a_binomial_number_of_connections(kind, p, tmp_path):
+    made = projection(tmp_path, kind, f'probability="{p}" {UNIFORM}', "PP", n_pre=300, n_post=1)
     own = sum(pre == post for pre, post in pairs(made))
     n = 300 * 300 if kind == "fixedProbability" else 300 * 299
     # Binomial: mean n p, variance n p (1 - p). Five standard deviations.
-    assert abs(made.size - 0.1 * n) < 5 * np.sqrt(n * 0.1 * 0.9)
+    assert abs(made.size - p * n) < 5 * np.sqrt(n * p * (1 - p))
     assert (own > 0) == (kind == "fixedProbability")  # the chance of none is 0.9^300 < 1e-13
-    in_degrees = np.bincount(made.post_cells, minlength=300)
-    assert in_degrees.std() == pytest.approx(np.sqrt(300 * 0.1 * 0.9), rel=0.25)
+    # Degrees are binomial too. A standard deviation from 300 of them has a relative error of
+    # 1 / sqrt(600) = 4 %: five of these.
+    for cells in (made.pre_cells, made.post_cells):
+        degrees = np.bincount(cells, minlength=300)
+        assert degrees.std() == pytest.approx(np.sqrt(300 * p * (1 - p)), rel=0.2)
     assert each(made, "weights").min() >= 0.5
+    assert abs(each(made, "weights").mean() - 1.25) < 5 * 1.5 / np.sqrt(12 * made.size)
 
 
 @pytest.mark.parametrize(("probability", "size"), [("0", 0), ("1", 1200)])
@@ -128,15 +135,44 @@ def test_a_probability_of_0_connects_nothing_and_of_1_all(probability, size, tmp
     assert made.size == size
 
 
+# A small part of the cells is drawn, and repeated if need be; a large part chosen from all.
+@pytest.mark.parametrize(("n", "degree"), [(600, 30), (200, 150)])
 @pytest.mark.parametrize("kind", ["fixedInDegree", "fixedInDegreeNoAutapses"])
-def test_a_fixed_in_degree_is_that_of_every_cell_from_different_cells(kind, tmp_path):
-    made = projection(tmp_path, kind, f'inDegree="20" {UNIFORM}', "PP", n_pre=200, n_post=1)
+def test_a_fixed_in_degree_is_that_of_every_cell_from_different_cells(kind, n, degree, tmp_path):
+    attributes = f'inDegree="{degree}" {UNIFORM}'
+    made = projection(tmp_path, kind, attributes, "PP", n_pre=n, n_post=1)
     own = sum(pre == post for pre, post in pairs(made))
-    assert (np.bincount(made.post_cells, minlength=200) == 20).all()
-    assert (own > 0) == (kind == "fixedInDegree")  # the chance of none is 0.9^200 < 1e-9
-    # Every cell is chosen as often as another: out-degrees are nearly binomial.
-    out_degrees = np.bincount(made.pre_cells, minlength=200)
-    assert out_degrees.std() == pytest.approx(np.sqrt(200 * 0.1 * 0.9), rel=0.3)
+    assert (np.bincount(made.post_cells, minlength=n) == degree).all()
+    # The chance of no autapse is (1 - degree / n)^n < 1e-13.
+    assert (own > 0) == (kind == "fixedInDegree")
+    # Every cell is chosen as often as another: out-degrees are binomial, with a relative error
+    # of their standard deviation of 1 / sqrt(2 n) <= 5 %. Five of these.
+    p = degree / n
+    out_degrees = np.bincount(made.pre_cells, minlength=n)
+    assert out_degrees.std() == pytest.approx(np.sqrt(n * p * (1 - p)), rel=0.25)
+
+
+@pytest.mark.parametrize("degree", [0, 40])
+def test_an_in_degree_of_nothing_and_of_all(degree, tmp_path):
+    made = projection(tmp_path, "fixedInDegree", f'inDegree="{degree}" {UNIFORM}')
+    assert made.size == degree * 30
+
+
+def test_each_pair_of_cells_is_chosen_as_often_as_another():
+    random = np.random.default_rng(0)
+    chosen = distinct(30_000, 120, 2, lambda drawn: drawn % 2 == 0, random)
+    assert chosen is not None
+    assert (chosen % 2 == 0).all()
+    assert (chosen[:, 0] < chosen[:, 1]).all()
+    # Six classes of ten even numbers: 2 of 60 are of one class with 10 * 9 / (60 * 59), of two
+    # with 2 * 10 * 10 / (60 * 59).
+    counts = np.zeros((6, 6))
+    np.add.at(counts, (chosen[:, 0] // 20, chosen[:, 1] // 20), 1)
+    expected = np.where(np.eye(6), 90, 200) / (60 * 59) * 30_000
+    upper = np.triu_indices(6)
+    squares = (counts - expected)[upper] ** 2 / expected[upper]
+    # Chi-squared with 20 degrees of freedom is above 52 with a probability of 1e-4.
+    assert squares.sum() < 52
 
 
 def test_normal_weights_have_their_mean_and_standard_deviation(tmp_path):
