@@ -1,13 +1,14 @@
 """Programs to compiled libraries, each compiled once and kept in a cache.
 
-A build takes two processes: `generate` lets ANNarchy emit its C++, then the compiler turns that and
-`driver.hpp` into one library with a C interface. ANNarchy's own route (cmake, nanobind wrapper)
-takes several times longer, ties the library to one Python and grows by seconds per population.
+`generate` lets ANNarchy emit its C++, and the compiler turns that into one library with a C
+interface. What is the same for all programs, `driver.cpp` and `connections.cpp`, is compiled at the
+same time, or taken from the cache. ANNarchy's own route (cmake, nanobind wrapper) takes several
+times longer, ties the library to one Python and grows by seconds per population.
 
-The cache holds one folder per key with the library, the program and a manifest. A folder is
-prepared aside and renamed into place, so it is complete or absent; a library whose hash is not in
-its manifest counts as absent. Processes may build, use and delete at the same time: building goes
-on outside the cache, and a `Built` holds the library itself.
+The cache holds one folder per key: with a library and its program, or with one of the fixed parts.
+A folder is prepared aside and renamed into place, so it is complete or absent; what does not have
+the hash in its manifest counts as absent. Processes may build, use and delete at the same time:
+building goes on outside the cache, and a `Built` holds the library itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,9 +46,12 @@ _LOG_LINES = 8
 _DEFAULT_SECONDS = 900.0
 # The files that decide, besides the program, what is compiled.
 _OWN = (
-    "connections.hpp", "driver.hpp", "functions.hpp", "population.hpp", "random.hpp",
+    "Monitor.hpp", "connections.cpp", "connections.hpp", "driver.cpp", "functions.hpp",
+    "network.hpp", "population.hpp", "random.hpp",
     "generate.py", "populations.py", "printing.py", "projections.py", "write.py",
 )  # fmt: skip
+_PARTS = ("driver", "connections")
+_LIBRARY = "library.so"
 
 
 @dataclass(frozen=True)
@@ -107,21 +112,23 @@ def build(program: Program, *, progress: Callable[[str], None] | None = None) ->
     """
     start = time.perf_counter()
     verify_program(program)
-    toolchain = _toolchain(program.threads)
-    key = _key(program, toolchain)
+    toolchain = _toolchain(program)
+    key = _key(program.to_structure().to_json(), toolchain)
     entry = cache_directory() / key
-    image = _read_entry(entry)
+    image = _read_entry(entry, _LIBRARY)
     cached = image is not None
     if image is None:
         limit = _cache_limit()
         _time_limit()
-        image = _compiled(program, toolchain, progress or _ignore)
+        image = _compiled(program, toolchain, entry.parent, progress or _ignore)
         with contextlib.suppress(OSError):  # a full disk or a cache deleted just now: not kept
-            _publish(program, image, entry)
+            _publish(
+                entry, {_LIBRARY: image, "program.json": program.to_structure().to_json().encode()}
+            )
             _prune(entry, limit)
     else:
         _touch(entry)
-    return Built(program, key, entry / "library.so", image, time.perf_counter() - start, cached)
+    return Built(program, key, entry / _LIBRARY, image, time.perf_counter() - start, cached)
 
 
 def cache_directory() -> Path:
@@ -165,13 +172,14 @@ def _ignore(_: str) -> None:
     pass
 
 
-def _toolchain(threads: int) -> _Toolchain:
+def _toolchain(program: Program) -> _Toolchain:
     # Without contraction to fused operations the arithmetic is that of the equations as written,
     # on every processor. It costs 2 to 3 % of the time of a run. With -fopenmp-simd, loops over
     # cells use vector instructions; the numbers stay the same.
     flags = ["-std=c++14", "-O3", _native_flag(), "-ffp-contract=off", "-fopenmp-simd", "-DNDEBUG"]
-    flags += ["-D_DISABLE_PARALLEL_RNG", "-fPIC", "-shared", "-fvisibility=hidden", "-w"]
-    if threads > 1:
+    flags += ["-D_DISABLE_PARALLEL_RNG", "-fPIC", "-fvisibility=hidden", "-w"]
+    flags.append(f"-DREAL={program.precision}")
+    if program.threads > 1:
         flags.append("-fopenmp")
     return _Toolchain(_compiler(), tuple(flags), annarchy_folder())
 
@@ -209,7 +217,7 @@ def annarchy_folder() -> Path:
     return Path(spec.origin).parent
 
 
-def _key(program: Program, toolchain: _Toolchain) -> str:
+def _key(text: str, toolchain: _Toolchain) -> str:
     release = re.search(
         r'^__release__ = "(.*)"',
         (toolchain.annarchy / "__init__.py").read_text(encoding="utf-8"),
@@ -220,7 +228,7 @@ def _key(program: Program, toolchain: _Toolchain) -> str:
     state = binary.stat()
     own = [(_HERE / name).read_bytes() for name in _OWN]
     parts = [
-        program.to_structure().to_json(),
+        text,
         release[1] if release else "",
         *toolchain.compiler,
         f"{binary} {state.st_size} {state.st_mtime_ns}",
@@ -249,15 +257,15 @@ def _processor() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _read_entry(entry: Path) -> bytes | None:
-    """Return the library of a cache entry, or None if it is missing or damaged."""
+def _read_entry(entry: Path, name: str) -> bytes | None:
+    """Return a file of a cache entry, or None if it is missing or damaged."""
     try:
         manifest = json.loads((entry / "manifest.json").read_bytes())
-        image = (entry / "library.so").read_bytes()
-        intact = hashlib.sha256(image).hexdigest() == manifest["sha256"]
+        content = (entry / name).read_bytes()
+        intact = hashlib.sha256(content).hexdigest() == manifest["sha256"][name]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return image if intact else None
+    return content if intact else None
 
 
 def _touch(entry: Path) -> None:
@@ -265,14 +273,26 @@ def _touch(entry: Path) -> None:
         os.utime(entry)
 
 
-def _compiled(program: Program, toolchain: _Toolchain, progress: Callable[[str], None]) -> bytes:
+def _compiled(
+    program: Program, toolchain: _Toolchain, cache: Path, progress: Callable[[str], None]
+) -> bytes:
     """Return the library, generated and compiled in a folder that is deleted in the end."""
     try:
         with tempfile.TemporaryDirectory(prefix="izhi-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            _generate(program, folder, progress)
-            _compile(program, folder, toolchain, progress)
-            return (folder / "library.so").read_bytes()
+            with ThreadPoolExecutor(len(_PARTS)) as executor:
+                parts = [
+                    executor.submit(_part, item, folder, cache, toolchain, program)
+                    for item in _PARTS
+                ]
+                _generate(program, folder, progress)
+                progress("compiling")
+                compiled = _compiler_run(["-c", "network.cpp"], "network.o", folder, toolchain)
+                _verify_compiled(compiled, toolchain, program)
+                objects = ["network.o", *(part.result() for part in parts)]
+            linked = _compiler_run(["-shared", *objects], _LIBRARY, folder, toolchain)
+            _verify_compiled(linked, toolchain, program)
+            return (folder / _LIBRARY).read_bytes()
     except OSError as error:
         raise BackendError(
             Diagnostic(
@@ -316,23 +336,32 @@ def _last_report(text: str) -> tuple[str | None, str]:
         return None, last
 
 
-def _compile(
-    program: Program, folder: Path, toolchain: _Toolchain, progress: Callable[[str], None]
-) -> None:
-    progress("compiling")
+def _part(name: str, folder: Path, cache: Path, toolchain: _Toolchain, program: Program) -> str:
+    """Put the object file of a fixed part into a folder; return its name."""
+    file = f"{name}.o"
+    entry = cache / _key(name, toolchain)
+    content = _read_entry(entry, file)
+    if content is not None:
+        _touch(entry)
+        (folder / file).write_bytes(content)
+        return file
+    # No loop over cells is in it: what a higher level gains, a first run loses twice.
+    arguments = ["-O1", "-c", str(_HERE / f"{name}.cpp")]
+    _verify_compiled(_compiler_run(arguments, file, folder, toolchain), toolchain, program)
+    with contextlib.suppress(OSError):
+        _publish(entry, {file: (folder / file).read_bytes()})
+    return file
+
+
+def _compiler_run(
+    arguments: list[str], output: str, folder: Path, toolchain: _Toolchain
+) -> Finished:
     includes = [_HERE, toolchain.annarchy / "include", toolchain.annarchy / "thirdparty"]
-    result = _run(
-        [
-            *toolchain.compiler,
-            *toolchain.flags,
-            *(f"-I{item}" for item in includes),
-            "driver.cpp",
-            "-o",
-            "library.so",
-        ],
-        folder,
-        {"LC_ALL": "C"},
-    )
+    command = [*toolchain.compiler, *toolchain.flags, *(f"-I{item}" for item in includes)]
+    return _run([*command, *arguments, "-o", output], folder, {"LC_ALL": "C"})
+
+
+def _verify_compiled(result: Finished, toolchain: _Toolchain, program: Program) -> None:
     if result.returncode == 0:
         return
     if result.returncode is None:
@@ -395,18 +424,18 @@ def _definitions(program: Program, symbols: Collection[str | None]) -> tuple[str
     return (*neurons, *projections)
 
 
-def _publish(program: Program, image: bytes, entry: Path) -> None:
-    """Put a library into the cache in one step."""
+def _publish(entry: Path, files: dict[str, bytes]) -> None:
+    """Put files into the cache in one step."""
     with tempfile.TemporaryDirectory(
         prefix=_UNFINISHED, dir=entry.parent, ignore_cleanup_errors=True
     ) as name:
         finished = Path(name) / "entry"
         finished.mkdir(mode=0o700)
-        manifest = {"sha256": hashlib.sha256(image).hexdigest(), "bytes": len(image)}
-        (finished / "library.so").write_bytes(image)
-        (finished / "program.json").write_text(program.to_structure().to_json(), encoding="utf-8")
-        (finished / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-        if _read_entry(entry) is None:
+        hashes = {file: hashlib.sha256(content).hexdigest() for file, content in files.items()}
+        for file, content in files.items():
+            (finished / file).write_bytes(content)
+        (finished / "manifest.json").write_text(json.dumps({"sha256": hashes}), encoding="utf-8")
+        if any(_read_entry(entry, file) is None for file in files):
             shutil.rmtree(entry, ignore_errors=True)
         finished.rename(entry)  # fails if another process has just put its equal library there
 

@@ -3,8 +3,8 @@
 `python -m izhi_models.annarchy.generate PROGRAM.json OUTDIR`
 
 ANNarchy prints, reads the command line and keeps global state, so it is imported here only and
-this module runs only as a subprocess of `build`. It writes ANNarchy's sources and `driver.cpp`,
-which joins them with the fixed `driver.hpp`, into OUTDIR and nothing anywhere else. On stderr stand
+this module runs only as a subprocess of `build`. It writes ANNarchy's sources and `network.cpp`,
+which joins them for the fixed `driver.cpp`, into OUTDIR and nothing anywhere else. On stderr stand
 lines of JSON, `{"symbol": neuron, projection or null, "message": text}`: one for each definition as
 its turn comes, with an empty message, and one for a failure.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,10 @@ from izhi_models.annarchy.program import Neuron, Program, ProgramParameter, Syna
 from izhi_models.annarchy.projections import ProjectionGenerator
 from izhi_models.annarchy.write import NEVER
 
+# What ANNarchy's core uses of the standard library. It includes three times as much, which takes
+# most of the time to compile it.
+_STANDARD = ("algorithm", "cmath", "iostream", "string", "vector")
+_INCLUDE = re.compile(r"^ *#include <.*>\n", re.MULTILINE)
 NETWORK_ID = 1  # ANNarchy numbers networks in the order of creation and names files after that
 
 
@@ -53,7 +58,7 @@ def main(arguments: list[str]) -> int:
     except _GenerationError as error:
         _report(error.symbol, str(error))
         return 1
-    (target / "driver.cpp").write_text(_driver(program), encoding="utf-8")
+    (target / "network.cpp").write_text(_network(program), encoding="utf-8")
     return 0
 
 
@@ -116,11 +121,19 @@ def _emit(program: Program, target: Path) -> None:
         generator = CodeGenerator(str(target), network.id, {})
         generator._popgen = PopulationGenerator(program)
         generator._projgen = ProjectionGenerator(program)
-        # Only the base class of its monitors is used.
-        generator._recordgen._populations = generator._recordgen._projections = []
+        generator._recordgen = _NoMonitors()
         generator.generate()
     for file in folder.iterdir():
-        file.rename(target / file.name)
+        text = _INCLUDE.sub("", file.read_text(encoding="utf-8"))
+        text = text.replace("std::mt19937", "Generator")
+        (target / file.name).write_text(text, encoding="utf-8")
+
+
+class _NoMonitors:
+    """Takes the place of ANNarchy's generator of monitors."""
+
+    def generate(self) -> None:
+        """Do nothing: the driver has recorders of its own."""
 
 
 @contextlib.contextmanager
@@ -164,22 +177,31 @@ def _equations(ann: Any, item: Neuron | Synapse) -> Any:
     return [ann.Variable(equation.text) for equation in item.equations]
 
 
-def _driver(program: Program) -> str:
-    """Return the part of the driver that depends on the program: its parts by number."""
+def _network(program: Program) -> str:
+    """Return the unit that holds ANNarchy's core and gives the driver what it made."""
     pops = [f"pop{index}" for index in range(len(program.neurons))]
     projs = [f"proj{index}" for index in range(len(program.projections))]
     tables = [
         f"{{{pop}, {{{', '.join(f'view({pop}->{name})' for name in neuron.symbols)}}}}},"
         for pop, neuron in zip(pops, program.neurons, strict=True)
     ]
+    several = program.threads > 1
     return "\n".join(
         [
+            *(f"#include <{name}>" for name in _STANDARD),
             '#include "functions.hpp"',
+            '#include "network.hpp"',
             # Named in ANNarchy's core for several threads.
-            *(['#include "randutils.hpp"'] if program.threads > 1 else []),
+            *(["#include <omp.h>", '#include "randutils.hpp"'] if several else []),
             f'#include "ANNarchyCore{NETWORK_ID}.cpp"',
-            '#include "driver.hpp"',
-            "static void create_network(const int *sizes, int threads) {",
+            "",
+            "static View view(std::vector<real> &values) {",
+            "    return {values.data(), int64_t(values.size())};",
+            "}",
+            "static View view(real &value) { return {&value, 1}; }",
+            "",
+            "void create_network(const int *sizes, int threads) {",
+            *(["    setNumberThreads(threads, {});"] if several else []),
             *(
                 f"    {pop} = new PopStruct{index}(sizes[{index}], threads);"
                 for index, pop in enumerate(pops)
@@ -190,15 +212,16 @@ def _driver(program: Program) -> str:
                 for index, item in enumerate(program.projections)
             ),
             "}",
-            "static void delete_network() {",
+            "void start_network(double step) { initialize(step); }",
+            "void delete_network() {",
             *(f"    delete {name};" for name in (*pops, *projs)),
             "}",
-            "static std::vector<Population> bind_populations() {",
+            "std::vector<Population> bind_populations() {",
             "    return {",
             *(f"        {table}" for table in tables),
             "    };",
             "}",
-            "static std::vector<Connections *> bind_projections() {",
+            "std::vector<Connections *> bind_projections() {",
             f"    return {{{', '.join(projs)}}};",
             "}",
             "",

@@ -324,7 +324,7 @@ class Library:
             Cells to record; all if omitted.
         """
         chosen, count = self._selection(neuron, ranks)
-        check(self._code.izhi_record_spikes(neuron, chosen, count, self._sizes[neuron]))
+        check(self._code.izhi_record_spikes(neuron, chosen, count))
         self._trains.append(neuron)
 
     def run(self, n_steps: int) -> None:

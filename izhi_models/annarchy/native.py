@@ -45,7 +45,7 @@ def load(built: Built) -> ctypes.CDLL:
         "get": (None, [number, number, pointer]),
         "view": (pointer, [number, number, size]),
         "record_trace": (number, [number, number, pointer, ctypes.c_int64, number]),
-        "record_spikes": (number, [number, pointer, ctypes.c_int64, number]),
+        "record_spikes": (number, [number, pointer, ctypes.c_int64]),
         "run": (number, [number]),
         "trace": (pointer, [number, size]),
         "spike_steps": (pointer, [number, size]),

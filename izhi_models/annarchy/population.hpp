@@ -2,8 +2,6 @@
 //
 // Cells are advanced in blocks that stay in the fastest cache. Each block has random numbers of its
 // own, so that they are the same for any number of threads.
-//
-// Included by the generated code, after `dt` and `t` are declared.
 
 #pragma once
 
@@ -12,8 +10,6 @@
 #include <vector>
 
 #include "random.hpp"
-
-using real = decltype(dt);
 
 struct Cells {
     const int size;

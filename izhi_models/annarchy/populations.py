@@ -16,10 +16,7 @@ from izhi_models.annarchy.program import Neuron, Program
 _STRUCT = """\
 #pragma once
 
-extern {real} dt;
-extern long int t;
-
-#include "population.hpp"
+#include "network.hpp"
 
 struct PopStruct{number};
 extern PopStruct{number} *pop{number};
@@ -122,7 +119,6 @@ def _struct(number: int, neuron: Neuron, program: Program, description: dict[str
     equations = _block_local(generate_equation_code(description, "local", padding=4), neuron, draws)
     return _STRUCT.format(
         number=number,
-        real=program.precision,
         declarations="\n".join(
             [f"    std::vector<real> {symbol};" for symbol in arrays]
             + [f"    real {symbol};" for symbol in single]

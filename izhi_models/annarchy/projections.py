@@ -18,7 +18,7 @@ from izhi_models.annarchy.program import WEIGHT, Program, Projection
 _STRUCT = """\
 #pragma once
 
-#include "connections.hpp"
+#include "network.hpp"
 
 struct ProjStruct{number};
 extern ProjStruct{number} *proj{number};

@@ -72,11 +72,12 @@ def model(write_model) -> izhi_models.Model:
 
 @pytest.fixture
 def compilations(tmp_path, monkeypatch) -> Path:
-    """Return a file that has a line for each start of the compiler; the cache is empty."""
+    """Return a file that has a line for each library compiled; the cache is empty."""
     log, compiler = tmp_path / "compilations", tmp_path / "compiler"
     log.touch()
     real = shutil.which("g++") or shutil.which("clang++")
-    compiler.write_text(f'#!/bin/sh\necho started >> "{log}"\nexec {real} "$@"\n', encoding="utf-8")
+    mark = f'case " $* " in *" -shared "*) echo linked >> "{log}" ;; esac'
+    compiler.write_text(f'#!/bin/sh\n{mark}\nexec {real} "$@"\n', encoding="utf-8")
     compiler.chmod(0o755)
     monkeypatch.setenv("CXX", str(compiler))
     monkeypatch.setenv("IZHI_CACHE_DIR", str(tmp_path / "cache"))

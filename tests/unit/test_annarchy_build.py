@@ -15,9 +15,9 @@ NEURON = Neuron("pop_0", (), (Equation("v_1", "dv_1/dt = -v_1", True),), None, (
 PROGRAM = Program((NEURON,))
 OTHER = Program((replace(NEURON, spike="v_1 > 1.0"),))
 
-# Stands for the compiler: the "library" is 1000 bytes, and each call leaves a mark.
+# Stands for the compiler: each output is 1000 bytes, and each library leaves a mark.
 COMPILER = """#!/bin/sh
-echo call >> {log}
+case " $* " in *" -shared "*) echo call >> {log} ;; esac
 while [ "$1" != -o ]; do shift; done
 head -c 1000 /dev/zero > "$2"
 """
@@ -57,6 +57,17 @@ def test_build__twice__compiles_once(compiler):
     assert first.key == second.key
     assert first.image == second.image == bytes(1000)
     assert n_calls(compiler) == 1
+
+
+def test_build__parts_of_all_programs__are_compiled_once(tmp_path, compiler, cache):
+    log = tmp_path / "arguments"
+    script = Path(os.environ["CXX"]).read_text()
+    Path(os.environ["CXX"]).write_text(script.replace("case", f'echo "$*" >> {log}\ncase', 1))
+    for program in (PROGRAM, OTHER, replace(PROGRAM, precision="float")):
+        build(program)
+    compiled = [line for line in log.read_text().splitlines() if "driver.cpp" in line]
+    assert len(compiled) == 2
+    assert ["-DREAL=float" in line for line in compiled] == [False, True]
 
 
 def test_build__other_sizes__compiles_once(compiler):
@@ -125,7 +136,7 @@ def test_build__cache_deleted__is_built_again(compiler, cache):
 
 
 def test_build__cache_deleted_while_compiling__gives_the_library(tmp_path, monkeypatch, cache):
-    script = COMPILER.format(log=os.devnull) + f'rm -r "{cache.parent}"\n'
+    script = COMPILER.format(log=os.devnull) + f'rm -rf "{cache.parent}" || true\n'
     use_compiler(tmp_path, monkeypatch, script)
     assert build(PROGRAM).image == bytes(1000)
 
@@ -134,11 +145,16 @@ def test_build__another_process_is_first__leaves_its_entry(tmp_path, monkeypatch
     entry = build(PROGRAM).path.parent
     kept = tmp_path / "kept"
     entry.rename(kept)
-    script = COMPILER.format(log=os.devnull) + f'cp -r "{kept}" "{entry}"\n'
+    copy = f'test -e "{entry}" || cp -r "{kept}" "{entry}"\n'
+    script = COMPILER.format(log=os.devnull) + copy
     Path(os.environ["CXX"]).write_text(script)
-    monkeypatch.setattr(module, "_key", lambda program, toolchain: entry.name)
+    key = module._key
+    monkeypatch.setattr(
+        module, "_key", lambda text, *rest: entry.name if "{" in text else key(text, *rest)
+    )
     assert build(PROGRAM).image == bytes(1000)
-    assert [item.name for item in cache.iterdir()] == [entry.name]
+    assert entry.is_dir()
+    assert not [item for item in cache.iterdir() if item.name.startswith(".")]
 
 
 def test_build__failing_compiler__reports_errors_and_definition(tmp_path, monkeypatch, cache):
@@ -173,7 +189,7 @@ def test_build__failing_projection__reports_its_definition(tmp_path, monkeypatch
 # Starts another process, as a compiler does, and waits for it.
 ENDLESS = """#!/bin/sh
 sleep 1000 &
-echo $! > "{log}"
+echo $! >> "{log}"
 echo '{{"symbol": "pop_1", "message": ""}}' >&2
 wait
 """
@@ -206,7 +222,7 @@ def test_build__endless__is_killed_and_names_the_definition(tmp_path, monkeypatc
     assert f"{tool} did not end within 2 s\n  the variable IZHI_BUILD_SECONDS" in str(caught.value)
     assert "neuron pop_1" in str(caught.value)
     assert "neuron pop_0" not in str(caught.value)
-    assert not is_running(int(log.read_text()))
+    assert not any(is_running(int(pid)) for pid in log.read_text().split())
     assert list(cache.iterdir()) == list(scratch.iterdir()) == []
 
 
@@ -243,7 +259,7 @@ def test_build__cache_over_its_limit__loses_the_longest_unused(compiler, monkeyp
     os.utime(middle, (2e9, 2e9))
     build(PROGRAM)  # a use makes it the youngest
     os.utime(middle, (1.5e9, 1.5e9))
-    monkeypatch.setenv("IZHI_CACHE_BYTES", "3500")  # room for two entries of about 1450 bytes
+    monkeypatch.setenv("IZHI_CACHE_BYTES", "8500")  # not for all: 3 of 1500 bytes, 4 parts of 1100
     newest = build(replace(PROGRAM, threads=2)).path.parent
     assert newest.exists()
     assert old.exists()
@@ -279,7 +295,7 @@ def test_build__half_written_entry__is_not_believed(compiler, cache):
     (cache / key / "library.so").write_bytes(b"half")
     assert build(PROGRAM).image == bytes(1000)
     manifest = json.loads((cache / key / "manifest.json").read_text())
-    assert manifest["bytes"] == 1000
+    assert manifest["sha256"].keys() == {"library.so", "program.json"}
 
 
 def test_cache_directory__home_cannot_be_written__is_temporary(monkeypatch):

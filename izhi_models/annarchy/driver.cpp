@@ -1,36 +1,17 @@
 // The C interface of a compiled program, used by library.py.
 //
-// One unit with ANNarchy's generated core: driver.cpp includes the core, then this file, then
-// defines the functions declared first. Everything but API functions has hidden visibility, so that
-// several loaded copies share nothing.
+// The same for all programs of one precision, so compiled once. Everything but API functions has
+// hidden visibility, so that several loaded copies share nothing.
 
 #include <cstdint>
 #include <exception>
 #include <memory>
 
-#include "connections.hpp"
+#include "network.hpp"
 
 #define API extern "C" __attribute__((visibility("default")))
 
 enum Status : int { SUCCESS, NO_MEMORY, TOO_LARGE_A_NUMBER };
-
-struct View {
-    real *data;
-    int64_t size;
-};
-
-static inline View view(std::vector<real> &values) { return {values.data(), int64_t(values.size())}; }
-static inline View view(real &value) { return {&value, 1}; }
-
-struct Population {
-    Cells *cells;
-    std::vector<View> members;
-};
-
-static void create_network(const int *sizes, int threads);
-static void delete_network();
-static std::vector<Population> bind_populations();
-static std::vector<Connections *> bind_projections();
 
 static std::vector<Population> populations;
 static std::vector<Connections *> projections;
@@ -54,7 +35,7 @@ struct Moment {
     }
 
     void restore() const {
-        setTime(step);
+        t = step;
         for (size_t i = 0; i < populations.size(); ++i) {
             populations[i].cells->generators = generators[i];
             populations[i].cells->spiked = spiked[i];
@@ -88,86 +69,64 @@ static void reserve(std::vector<T> &values, size_t more) {
     if (needed > values.capacity()) values.reserve(std::max(needed, 2 * values.capacity()));
 }
 
-// ANNarchy calls `record` of every Monitor at the end of each step, also with threads. Its own
-// monitors keep one vector per step; these keep flat arrays, which are copied out at once.
-struct Recorder : Monitor {
-    Recorder(const std::vector<int> &ranks, int period) : Monitor(ranks, period, 0, 0) {}
-    virtual void prepare(int64_t) {}
-    void record_targets() override {}
-    size_t estimate_size_in_bytes(int) override { return 0; }
-    long int size_in_bytes() override { return 0; }
-};
-
-struct Trace : Recorder {
-    View source;
+// Recorded numbers are kept in flat arrays, which are copied out at once.
+struct Trace : Monitor {
+    const View source;
+    const std::vector<int> ranks;
+    const bool partial;
+    const int period;
     std::vector<real> values;
 
-    Trace(View source, const std::vector<int> &ranks, int period)
-        : Recorder(ranks, period), source(source) {}
+    Trace(View source, const int *ranks, int64_t n_ranks, int period)
+        : source(source), ranks(ranks, ranks + n_ranks), partial(ranks), period(period) {}
 
     // Room for all rows is made before the run, where lack of memory can still be reported.
-    void prepare(int64_t steps) override {
+    void prepare(int64_t steps) {
         const size_t width = partial ? ranks.size() : size_t(source.size);
-        reserve(values, size_t(steps / period_ + 1) * width);
+        reserve(values, size_t(steps / period + 1) * width);
     }
 
     void record() override {
-        if ((t + 1) % period_ != 0) return;
+        if ((t + 1) % period != 0) return;
         if (partial) {
             for (int rank : ranks) values.push_back(source.data[rank]);
         } else {
             values.insert(values.end(), source.data, source.data + source.size);
         }
     }
-
-    void clear() override { values.clear(); }
 };
 
-struct Spikes : Recorder {
-    const std::vector<int> *spiked;
+struct Spikes : Monitor {
+    const std::vector<int> &spiked;
+    const bool partial;
     std::vector<char> wanted;
     std::vector<int64_t> steps;
     std::vector<int> senders;
 
-    Spikes(const Population &population, const std::vector<int> &ranks, int size)
-        : Recorder(ranks, 1), spiked(&population.cells->spiked) {
-        if (partial) {
-            wanted.resize(size_t(size));
-            for (int rank : ranks) wanted[size_t(rank)] = 1;
-        }
+    Spikes(const Cells &cells, const int *ranks, int64_t n_ranks)
+        : spiked(cells.spiked), partial(ranks), wanted(size_t(partial ? cells.size : 0)) {
+        for (int64_t i = 0; i < n_ranks; ++i) wanted[size_t(ranks[i])] = 1;
     }
 
     void record() override {
-        for (int rank : *spiked) {
+        for (int rank : spiked) {
             if (partial && !wanted[size_t(rank)]) continue;
             steps.push_back(t);
             senders.push_back(rank);
         }
-    }
-
-    void clear() override {
-        steps.clear();
-        senders.clear();
     }
 };
 
 static std::vector<std::unique_ptr<Trace>> traces;
 static std::vector<std::unique_ptr<Spikes>> spikes;
 
-static std::vector<int> selection(const int *ranks, int64_t n_ranks) {
-    return ranks ? std::vector<int>(ranks, ranks + n_ranks) : std::vector<int>{-1};
-}
-
 API int izhi_create(const int *sizes, int threads) {
-    return guarded([&] {
-        if (threads > 1) setNumberThreads(threads, {});
-        create_network(sizes, threads);
-    });
+    return guarded([&] { create_network(sizes, threads); });
 }
 
 API int izhi_initialize(double step, long seed) {
     return guarded([&] {
-        initialize(step);
+        start_network(step);
         populations = bind_populations();
         projections = bind_projections();
         set_seed(seed);
@@ -200,16 +159,15 @@ API void izhi_get(int projection, int member, real *values) {
 API int izhi_record_trace(int neuron, int member, const int *ranks, int64_t n_ranks, int period) {
     return guarded([&] {
         const View source = populations[size_t(neuron)].members[size_t(member)];
-        traces.emplace_back(new Trace(source, selection(ranks, n_ranks), period));
-        addRecorder(traces.back().get());
+        traces.emplace_back(new Trace(source, ranks, n_ranks, period));
+        recorders.push_back(traces.back().get());
     });
 }
 
-API int izhi_record_spikes(int neuron, const int *ranks, int64_t n_ranks, int size) {
+API int izhi_record_spikes(int neuron, const int *ranks, int64_t n_ranks) {
     return guarded([&] {
-        const Population &population = populations[size_t(neuron)];
-        spikes.emplace_back(new Spikes(population, selection(ranks, n_ranks), size));
-        addRecorder(spikes.back().get());
+        spikes.emplace_back(new Spikes(*populations[size_t(neuron)].cells, ranks, n_ranks));
+        recorders.push_back(spikes.back().get());
     });
 }
 
@@ -235,8 +193,11 @@ API const int64_t *izhi_spike_steps(int index, int64_t *size) {
 API const int *izhi_spike_ranks(int index) { return spikes[size_t(index)]->senders.data(); }
 
 API void izhi_clear() {
-    for (auto &trace : traces) trace->clear();
-    for (auto &train : spikes) train->clear();
+    for (auto &trace : traces) trace->values.clear();
+    for (auto &train : spikes) {
+        train->steps.clear();
+        train->senders.clear();
+    }
 }
 
 API int izhi_reset(long seed) {
