@@ -11,6 +11,8 @@ import functools
 import importlib.util
 import io
 import re
+import shutil
+import weakref
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +38,7 @@ CORE_FILES = (
 
 
 HDF5_SUFFIXES = (".h5", ".hdf5")
+NEUROMLLITE_SUFFIXES = (".json", ".yaml", ".yml")
 _CHUNK = 2**22  # bytes that are read at once
 
 
@@ -148,7 +151,8 @@ def read_with_includes(path: Path) -> list[Document]:
     Parameters
     ----------
     path : Path
-        A file with root ``<Lems>`` or ``<neuroml>``. The latter implies all core types.
+        A file with root ``<Lems>`` or ``<neuroml>``. The latter implies all core types. One of
+        NeuroMLlite gives the documents that are built of it.
 
     Returns
     -------
@@ -160,11 +164,28 @@ def read_with_includes(path: Path) -> list[Document]:
     InputError
         With every file that is missing or malformed, has another root, or includes itself.
     """
+    if path.suffix in NEUROMLLITE_SUFFIXES:
+        return _read_built(path)
     ordered: dict[str, Document] = {}
     faults: list[Diagnostic] = []
     _read_into(ordered, read_document(path), path.resolve(), [], faults)
     raise_if_errors(faults)
     return list(ordered.values())
+
+
+def _read_built(path: Path) -> list[Document]:
+    """Build and read the NeuroML of a NeuroMLlite file."""
+    from izhi_models.lems.neuromllite import build_neuroml, building  # few files need it
+
+    built = build_neuroml(path)
+    with building(built.parent):
+        documents = read_with_includes(built)
+    for document in documents:
+        if document.source.path.is_relative_to(built.parent):
+            document.source.path = Path(f"{path}:{document.source.path.name}")
+    # A long text is read again when a message shows a part of it.
+    weakref.finalize(documents[-1], shutil.rmtree, built.parent, ignore_errors=True)
+    return documents
 
 
 def _read_into(
