@@ -149,7 +149,7 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
         tuple(written[len(files) :]),
         run.timings,
         run.was_cached,
-        model.experiment.warnings,
+        (*model.experiment.warnings, *run.warnings),
     )
 
 
