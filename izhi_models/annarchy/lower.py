@@ -67,8 +67,15 @@ class Group:
 
     def value(self, name: str) -> NDArray[np.float64]:
         """Return a parameter of all cells, SI."""
+        values = [item.values[name] for item in self.populations]
+        sizes = [item.size for item in self.populations]
+        if not any(isinstance(value, np.ndarray) for value in values):
+            return np.repeat(np.array(values, dtype=np.float64), sizes)
         return np.concatenate(
-            [np.broadcast_to(np.asarray(item.values[name]), item.size) for item in self.populations]
+            [
+                value if isinstance(value, np.ndarray) else np.full(size, value)
+                for value, size in zip(values, sizes, strict=True)
+            ]
         )
 
 

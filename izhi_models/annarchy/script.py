@@ -228,7 +228,9 @@ class _Paths:
         for item in attached:
             self._places.setdefault(item.place, item.id)
         for population in group.populations:
-            self._places.update({place: id_ for id_, place in population.synapses.items()})
+            for component, places in population.synapses.items():
+                for place in places:
+                    self._places.setdefault(place, component)
         self._all = [self.readable(name) for name in group.symbols]
 
     def readable(self, name: str) -> str:

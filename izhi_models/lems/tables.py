@@ -283,16 +283,17 @@ class ListReader:
                 self._pass_on(text[place:])
                 return
             start = self._offset + row.start() - place
+            follows = not text[place : row.start()].strip()
             self._pass_on(text[place : row.end()])
             place = row.end()
-            self._recognise(row[0], start)
+            self._recognise(row[0], start, follows=follows)
 
-    def _recognise(self, row: bytes, start: int) -> None:
-        """Open a table if a row is written as the one before it."""
+    def _recognise(self, row: bytes, start: int, *, follows: bool) -> None:
+        """Open a table if a row follows one that is written the same way."""
         element = self._parser.closed_at(start)
         form = _NUMBER.sub(b"0", row)
-        if element is None or form != self._form:
-            self._form, self._layout = form, None
+        if element is None or form != self._form or not follows:
+            self._form = form
             return
         if self._layout is None or not self._layout.rows.fullmatch(row):
             self._layout = layout_of(row)
