@@ -319,9 +319,10 @@ class Model:
 
         For arguments see `compile`.
         """
-        chosen: dict[tuple[str, str, int], dict[int, str]] = {}
+        chosen: dict[tuple[str, str, int, bool], dict[int, str]] = {}
         for item in self.experiment.quantities.values():
-            chosen.setdefault((item.population, item.name, 1), {})[item.index] = item.variable
+            cells = chosen.setdefault((item.population, item.name, 1, item.is_whole), {})
+            cells[item.index] = item.variable
         if self.experiment.simulation is None and not extra:
             main = ((name, _main_variable(item)) for name, item in self.network.populations.items())
             extra = [f"{name}/{variable}" for name, variable in main if variable is not None]
@@ -330,12 +331,12 @@ class Model:
             path, _, own = text.partition("@")
             period = self._period(own or every, step_s)
             for item in self.experiment.resolve(path):
-                cells = chosen.setdefault((item.population, item.name, period), {})
+                cells = chosen.setdefault((item.population, item.name, period, item.is_whole), {})
                 cells[item.index] = item.variable
         recordings = []
-        for (population, name, period), found in chosen.items():
+        for (population, name, period, is_whole), found in chosen.items():
             numbers, variables = zip(*sorted(found.items()), strict=True)
-            recordings.append(Recording(population, name, numbers, variables, period))
+            recordings.append(Recording(population, name, numbers, variables, period, is_whole))
         return recordings
 
     def step(self, dt: str | float | None = None) -> float:

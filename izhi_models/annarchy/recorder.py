@@ -35,6 +35,8 @@ class Recording:
         Name in the dynamics of the population, for each cell.
     period : int
         Steps from row to row: those are kept whose number is a multiple.
+    is_whole : bool
+        True for a quantity of no population, which the cell only carries.
     """
 
     population: str
@@ -42,6 +44,7 @@ class Recording:
     cells: tuple[int, ...]
     variables: tuple[str, ...]
     period: int = 1
+    is_whole: bool = False
 
 
 def recorded_names(recordings: Iterable[Recording]) -> dict[str, set[str]]:
@@ -220,7 +223,8 @@ class Recorder:
             dimension = group.dynamics.dimensions()[item.variables[0]]
             axis = self._axes.index(item.period)
             cells = np.array(item.cells)
-            heads.append(Head(item.population, item.name, dimension, cells, axis, self._dtype))
+            owner = "" if item.is_whole else item.population
+            heads.append(Head(owner, item.name, dimension, cells, axis, self._dtype))
         return heads
 
     def _table(self, number: int, n_rows: int, tables: dict[_Source, NDArray[Any]]) -> Floats:

@@ -345,7 +345,8 @@ def _samples(
         raise InputError(Diagnostic(message, item.span))
     trace = results.trace_of_one(file.columns[where.column - 1][1])
     values = np.asarray(trace.values[:, 0], dtype=np.float64)
-    return trace.times * where.scaling[0], values * where.scaling[1]
+    times = np.asarray(trace.times[:], dtype=np.float64)
+    return times * where.scaling[0], values * where.scaling[1]
 
 
 def _events(item: Expectation, where: Events, simulation: Simulation, results: Results) -> Floats:

@@ -5,6 +5,8 @@ Source: NeuroML 2, network, population, populationList, explicitInput, inputList
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +22,9 @@ from izhi_models.errors import (
 from izhi_models.ir.dynamics import RESERVED, Dynamics, Variable
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.connections import EVENT_PLACES, lower_projections
+from izhi_models.lems.holders import drive
 from izhi_models.lems.lists import Gathered, check_list, count
-from izhi_models.lems.lower import lower_component, lower_part, reserved
+from izhi_models.lems.lower import Lowered, lower_component, lower_part, reserved
 from izhi_models.lems.rules import find_rules
 from izhi_models.lems.structure import lower_rules
 from izhi_models.lems.targets import (
@@ -51,7 +54,12 @@ _SUPPORTED = {
 }
 
 
-def lower_network(model: Model, network: Component, seed: int = DEFAULT_SEED) -> Network:
+def lower_network(
+    model: Model,
+    network: Component,
+    seed: int = DEFAULT_SEED,
+    holders: Sequence[tuple[str, Lowered]] = (),
+) -> Network:
     """Lower a network to populations with their inputs.
 
     Parameters
@@ -61,6 +69,8 @@ def lower_network(model: Model, network: Component, seed: int = DEFAULT_SEED) ->
         Of a type that extends ``network``.
     seed : int
         Of what its rules draw.
+    holders : sequence of (str, Lowered)
+        What holds the network and shows it quantities: see `lems.holders`.
     """
     faults: list[Diagnostic] = []
     rules = find_rules(network)
@@ -99,6 +109,7 @@ def lower_network(model: Model, network: Component, seed: int = DEFAULT_SEED) ->
         if item.name in network.values and item.dimension is not None
     }
     finished, connected = attach(populations.values(), inputs, projections)
+    finished = [drive(item, holders) for item in finished]
     for item in finished:
         for requirement in item.dynamics.requirements:
             if requirement.name not in shared:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from izhi_models.attach import attach
 from izhi_models.errors import (
     Diagnostic,
     InputError,
@@ -18,11 +19,12 @@ from izhi_models.errors import (
     suggest,
 )
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.lower import contained, variable_of
+from izhi_models.lems.holders import Target, find_target, lower_holders
+from izhi_models.lems.lower import contained, lower_component, variable_of
 from izhi_models.lems.network import DEFAULT_SEED, lower_network
 from izhi_models.lems.selection import select_cells
 from izhi_models.lems.targets import sent_ports
-from izhi_models.network import Network, Population, Projection
+from izhi_models.network import Network, Population, Projection, Values
 from izhi_models.simulation import (
     Display,
     EventOutputFile,
@@ -47,6 +49,8 @@ class Quantity:
         The path below the cell: ``v``, ``i0/I``.
     variable : str
         Name in the population's dynamics.
+    is_whole : bool
+        True for a quantity of the target itself, of no cell; any cell carries it.
     """
 
     path: str
@@ -54,6 +58,7 @@ class Quantity:
     index: int
     name: str
     variable: str
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Experiment:
     sources : dict of str to (str, int)
         Every path from which it records events, as population and index.
     model : Model
+    target : Target
     warnings : tuple of Diagnostic
     """
 
@@ -78,6 +84,7 @@ class Experiment:
     quantities: dict[str, Quantity]
     sources: dict[str, tuple[str, int]]
     model: Model
+    target: Target
     warnings: tuple[Diagnostic, ...] = ()
 
     def resolve(self, path: str) -> list[Quantity]:
@@ -88,7 +95,7 @@ class Experiment:
         InputError
             If the path leads nowhere.
         """
-        paths = _Paths(self.model, self.network)
+        paths = _Paths(self.model, self.network, self.target)
         selected = select_cells(path, self.network.populations)
         return [paths.quantity(path)] if selected is None else paths.quantities_of(*selected, path)
 
@@ -116,33 +123,47 @@ def lower_experiment(model: Model, seed: int | None = None) -> Experiment:
     if simulation is None:
         network = _only_network(model)
         drawn = DEFAULT_SEED if seed is None else seed
-        return Experiment(lower_network(model, network, drawn), None, {}, {}, model, warnings)
-    target = model.reference(simulation, "target")
-    if target.type.is_a("network"):
-        network = target
-    elif target.type.dynamics:
-        raise UnsupportedError(
-            Diagnostic(
-                f"the target '{target.id}' is a {target.type.name}, not a network",
-                simulation.element.attribute_span("target"),
-                ("put it into a population of a network",),
-            )
-        )
-    else:
+        lowered = lower_network(model, network, drawn)
+        return Experiment(lowered, None, {}, {}, model, Target(network, network), warnings)
+    component = model.reference(simulation, "target")
+    target = find_target(component)
+    if target is None:
         raise InputError(
             Diagnostic(
-                f"the target '{target.id}' is a {target.type.name}, not a network",
+                f"the target '{component.id}' is a {component.type.name}: it has no dynamics",
                 simulation.element.attribute_span("target"),
-                suggest(target.id, [item.id for item in model.of_type("network")]),
+                suggest(component.id, [item.id for item in model.of_type("network")]),
             )
         )
     plan = _plan(simulation)
     if seed is None:
         seed = DEFAULT_SEED if plan.seed is None else plan.seed
-    lowered = lower_network(model, network, seed)
-    paths = _Paths(model, lowered)
+    if target.network is None:
+        lowered = _lower_alone(model, component, simulation)
+    else:
+        lowered = lower_network(model, target.network, seed, lower_holders(model, target))
+    paths = _Paths(model, lowered, target)
     paths.resolve(simulation)
-    return Experiment(lowered, plan, paths.quantities, paths.sources, model, warnings)
+    return Experiment(
+        lowered, paths.in_plan(plan), paths.quantities, paths.sources, model, target, warnings
+    )
+
+
+def _lower_alone(model: Model, component: Component, simulation: Component) -> Network:
+    """Lower a component that runs by itself to a network of one cell."""
+    lowered = lower_component(model, component)
+    values: Values = dict(lowered.values)
+    alone = Population(component.id, component.id, lowered.dynamics, values, 1)
+    (whole,), _ = attach([alone])
+    raise_if_errors(
+        Diagnostic(
+            f"nothing provides the '{item.name}' that '{component.id}' requires",
+            simulation.element.attribute_span("target"),
+            ("make it a part of a component that shows it",),
+        )
+        for item in whole.dynamics.requirements
+    )
+    return Network(component.id, {component.id: whole})
 
 
 def _find_simulation(model: Model) -> Component | None:
@@ -327,6 +348,7 @@ class _Paths:
 
     model: Model
     lowered: Network
+    target: Target
     quantities: dict[str, Quantity] = field(default_factory=dict)
     sources: dict[str, tuple[str, int]] = field(default_factory=dict)
     faults: list[Diagnostic] = field(default_factory=list)
@@ -355,8 +377,39 @@ class _Paths:
                 raise UnsupportedError(placed) from None
             self.faults.append(placed)
 
+    def in_plan(self, plan: Simulation) -> Simulation:
+        """Return the plan with paths that start at the network, as results name them."""
+
+        def displayed(display: Display) -> Display:
+            lines = (replace(item, quantity=self._inside(item.quantity)) for item in display.lines)
+            return replace(display, lines=tuple(lines))
+
+        return replace(
+            plan,
+            displays=tuple(displayed(item) for item in plan.displays),
+            outputs=tuple(
+                replace(
+                    item, columns=tuple((key, self._inside(path)) for key, path in item.columns)
+                )
+                for item in plan.outputs
+            ),
+            event_outputs=tuple(
+                replace(
+                    item,
+                    selections=tuple(
+                        (key, self._inside(path), port) for key, path, port in item.selections
+                    ),
+                )
+                for item in plan.event_outputs
+            ),
+        )
+
+    def _inside(self, path: str) -> str:
+        owner, _, rest = self.target.split(path, self.lowered.populations)
+        return rest if owner is None else path
+
     def _check_port(self, selection: Component) -> None:
-        source = self.sources.get(selection.texts["select"])
+        source = self.sources.get(self._inside(selection.texts["select"]))
         if source is None:  # a fault already
             return
         dynamics = self.lowered.populations[source[0]].dynamics
@@ -368,6 +421,7 @@ class _Paths:
             self.faults.append(Diagnostic(message, span, suggest(port, sent)))
 
     def _source(self, path: str) -> None:
+        path = self._inside(path)
         population, index, rest = self._cell(path)
         if rest:
             raise InputError(Diagnostic(f"'{path}' is no path of a cell"))
@@ -380,10 +434,16 @@ class _Paths:
         self.sources[path] = (population.id, index)
 
     def _quantity(self, path: str) -> None:
-        self.quantities[path] = self.quantity(path)
+        self.quantities[self._inside(path)] = self.quantity(path)
 
     def quantity(self, path: str) -> Quantity:
-        """Resolve the path of one quantity of one cell."""
+        """Resolve the path of one quantity of one cell, or of the target itself."""
+        owner, prefix, inside = self.target.split(path, self.lowered.populations)
+        if owner is not None:
+            variable = prefix + self._below(owner, inside.split("/"))
+            carrier = next(iter(self.lowered.populations))
+            return Quantity(path, carrier, 0, path, variable, is_whole=True)
+        path = inside
         population, index, rest = self._cell(path)
         if not rest:
             raise InputError(
