@@ -17,13 +17,11 @@ from izhi_models.annarchy.program import Precision
 from izhi_models.errors import Diagnostic, InputError, RunError
 from izhi_models.files import replacing
 from izhi_models.memory import disk_shortage
-from izhi_models.output import BYTES_PER_NUMBER, resolve_outputs, write_outputs
+from izhi_models.output import BYTES_PER_NUMBER, write_outputs
 from izhi_models.pipeline import Model, Progress, Run, load, quiet, timed
+from izhi_models.places import PICTURES, RECORD, RESULTS, resolve_outputs
 from izhi_models.results import Results
 
-RESULTS = "results.h5"
-RECORD = "run.json"
-PICTURES = ("traces.png", "raster.png")
 PACKAGES = ("izhi-models", "ANNarchy", "pyNeuroML", "numpy", "scipy")
 
 
@@ -111,8 +109,7 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
     duration_s = model.duration(settings.duration)
     anchor = _existing_folder(settings.out)
     if plan:
-        drawn = [f"{item.id}.png" for item in plan.displays if item.id.isidentifier()]
-        resolve_outputs(plan, settings.out, reserved=(RESULTS, RECORD, *PICTURES, *drawn))
+        resolve_outputs(plan, settings.out)
     run = model.compile(
         dt=settings.dt,
         method=settings.method,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
@@ -137,7 +138,8 @@ class Run:
     def set(self, path: str, value: str | ArrayLike) -> None:
         """Change a parameter of a population or of an input; nothing is compiled again.
 
-        It holds from now on; initial values that depend on it follow with the next `reset`.
+        What the file derives from it (DerivedParameter) follows. It holds from now on; initial
+        values that depend on it follow with the next `reset`.
 
         Parameters
         ----------
@@ -151,24 +153,27 @@ class Run:
         ------
         InputError
             If the path leads to no parameter, or the value does not fit.
-        UnsupportedError
-            If other values were computed from the parameter when the file was read.
         """
         found = self.model.parameter(path)
         if isinstance(value, str):
             value = self._number(value, found.dimension)
         for name, cells in found.cells.items():
-            if cells is None:
-                self.simulator.set(found.population, name, value)
-                continue
             values = self.simulator.parameter(found.population, name)
             given = np.asarray(value, dtype=np.float64)
             if given.ndim and found.is_one_cell:
                 raise InputError(f"'{path}' is one cell, and takes one number")
             if given.ndim and given.shape != values.shape:
                 raise InputError(f"'{path}' has {values.size} cells, not {given.size}")
-            values[cells] = given[cells] if given.ndim else given
-            self.simulator.set(found.population, name, values if values.size > 1 else values[0])
+            chosen = slice(None) if cells is None else cells
+            values[chosen] = given[chosen] if given.ndim else given
+            present = partial(self.simulator.parameter, found.population)
+            changed = {**found.follow(name, values, present), name: values}
+            for other, array in changed.items():
+                if not np.isfinite(array).all():
+                    raise InputError(f"a value for '{other}' of '{found.population}' is not finite")
+            for other, array in changed.items():
+                one = array[0] if np.all(array == array[0]) else array
+                self.simulator.set(found.population, other, one)
 
     def _number(self, text: str, dimension: Dimension) -> float:
         quantity = parse_quantity(text, self.model.declarations.types.units)
@@ -299,7 +304,7 @@ class Model:
         apart: dict[str, set[str]] = {}
         for path in per_cell:
             found = self.parameter(path)
-            apart.setdefault(found.population, set()).update(found.cells)
+            apart.setdefault(found.population, set()).update(found.names())
         return lower_network(
             self.experiment.network,
             recorded_names(recordings),

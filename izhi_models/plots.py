@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.files import replacing
-from izhi_models.output import resolve_output
+from izhi_models.places import resolve_output
 from izhi_models.results import BLOCK_VALUES, Floats, Results, SpikeTrains, Trace
 from izhi_models.simulation import Display, Line
 from izhi_models.units import NONE, Dimension, display_unit

@@ -142,6 +142,11 @@ def parameter_values(model: Model, component: Component) -> dict[str, float]:
     return {**{item.name: item.value for item in constants}, **values}
 
 
+def constant_values(model: Model, component: Component) -> dict[str, float]:
+    """Return the constants of a component [SI]."""
+    return {item.name: item.value for item in _OwnDynamics(model, component)._constants()}
+
+
 def contained(model: Model, component: Component) -> list[tuple[str, Component]]:
     """Return the parts of a component with their places, in order.
 

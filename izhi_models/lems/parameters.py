@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from izhi_models.errors import Diagnostic, InputError, UnsupportedError, suggest
-from izhi_models.expr import names, parse_expression
+import numpy as np
+from numpy.typing import NDArray
+
+from izhi_models.errors import Diagnostic, InputError, suggest
+from izhi_models.expr import Expr, names, parse_expression
+from izhi_models.ir.evaluate import evaluate_array
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.lower import contained
+from izhi_models.lems.lower import constant_values, contained
 from izhi_models.lems.types import ComponentType
 from izhi_models.network import Network, Population
 from izhi_models.units import Dimension
 
 _PATH = re.compile(r"(?P<population>[^\[\]/]+)(?:\[(?P<cell>\d+)\])?/(?P<rest>.+)")
+
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -29,12 +37,56 @@ class Parameter:
         may have several names, where cells have others besides it.
     is_one_cell : bool
         Whether the path names a cell.
+    derived : tuple of (str, Expr)
+        What follows from it in its component, in this order.
+    constants : dict of str to float
+        Of its component. [SI]
     """
 
     population: str
     dimension: Dimension
     cells: dict[str, list[int] | None]
     is_one_cell: bool
+    derived: tuple[tuple[str, Expr], ...]
+    constants: dict[str, float]
+
+    def names(self) -> list[str]:
+        """Return the names in the population's dynamics of all that changes with it."""
+        return [_beside(name, item) for name in self.cells for item in (name, *dict(self.derived))]
+
+    def follow(
+        self, name: str, values: Floats, parameter: Callable[[str], Floats]
+    ) -> dict[str, Floats]:
+        """Return what follows from new values, by name in the population's dynamics.
+
+        Parameters
+        ----------
+        name : str
+            One of `cells`.
+        values : float array (size,)
+            Of all cells of the population. [SI]
+        parameter : callable
+            Returns the present values of another parameter.
+
+        Source: LEMS, DerivedParameter.
+        """
+        found = {name: values}
+        for derived, expression in self.derived:
+            scope = {}
+            for item in names(expression):
+                full = _beside(name, item)
+                if item in self.constants:
+                    scope[item] = np.full(values.size, self.constants[item])
+                else:
+                    scope[item] = found[full] if full in found else parameter(full)
+            random = np.random.default_rng(0)
+            found[_beside(name, derived)] = evaluate_array(expression, scope, values.size, random)
+        return {item: array for item, array in found.items() if item != name}
+
+
+def _beside(name: str, other: str) -> str:
+    """Return the name of another parameter of the same component."""
+    return name.rpartition("/")[0] + "/" * ("/" in name) + other.rpartition("/")[2]
 
 
 def find_parameter(model: Model, network: Network, path: str) -> Parameter:
@@ -52,8 +104,6 @@ def find_parameter(model: Model, network: Network, path: str) -> Parameter:
     ------
     InputError
         If the path leads to no parameter.
-    UnsupportedError
-        If other values were computed from it when the file was read.
     """
     match = _PATH.fullmatch(path)
     if match is None or match["population"] not in network.populations:
@@ -77,8 +127,15 @@ def find_parameter(model: Model, network: Network, path: str) -> Parameter:
                 notes=suggest(match["rest"], dimensions),
             )
         )
-    _check_independent(model, population, name)
-    return Parameter(population.id, dimensions[name], cells, cell is not None)
+    owner, own_name = _owner(model, population, name)
+    return Parameter(
+        population.id,
+        dimensions[name],
+        cells,
+        cell is not None,
+        _computed_from(owner.type, own_name) if owner is not None else (),
+        constant_values(model, owner) if owner is not None else {},
+    )
 
 
 def _cells(population: Population, cell: int | None, rest: str) -> dict[str, list[int] | None]:
@@ -101,20 +158,6 @@ def _cells(population: Population, cell: int | None, rest: str) -> dict[str, lis
     return {rest: None if cell is None else [cell]}
 
 
-def _check_independent(model: Model, population: Population, name: str) -> None:
-    owner, own_name = _owner(model, population, name)
-    computed = _computed_from(owner.type, own_name) if owner is not None else []
-    if computed:
-        listed = ", ".join(f"'{item}'" for item in computed)
-        raise UnsupportedError(
-            Diagnostic(
-                f"'{own_name}' of '{population.id}' gave {listed} when the file was read, and "
-                "these would not follow",
-                notes=("change it in the file: that compiles nothing either",),
-            )
-        )
-
-
 def _owner(model: Model, population: Population, name: str) -> tuple[Component | None, str]:
     """Return the component to which a parameter belongs, and its name there."""
     component: Component | None = model.components[population.component]
@@ -134,10 +177,11 @@ def _owner(model: Model, population: Population, name: str) -> tuple[Component |
     return component, last
 
 
-def _computed_from(kind: ComponentType, name: str) -> list[str]:
+def _computed_from(kind: ComponentType, name: str) -> tuple[tuple[str, Expr], ...]:
     """Return the derived parameters that follow from a parameter, also through each other."""
-    found = [name]
+    found: dict[str, Expr] = {}
     for item in kind.derived_parameters.values():
-        if names(parse_expression(item.element.get("value") or "0")) & set(found):
-            found.append(item.name)
-    return found[1:]
+        expression = parse_expression(item.element.get("value") or "0")
+        if names(expression) & {name, *found}:
+            found[item.name] = expression
+    return tuple(found.items())

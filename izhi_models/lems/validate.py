@@ -23,6 +23,7 @@ from izhi_models.lems.schema import check_schema
 from izhi_models.lems.simulation import lower_experiment
 from izhi_models.lems.type_rules import check_declarations, check_structure
 from izhi_models.lems.types import check_type_references
+from izhi_models.places import resolve_outputs
 
 
 def validate(path: Path) -> list[Diagnostic]:
@@ -89,7 +90,9 @@ def _check_lowering(model: Model) -> Iterator[Diagnostic]:
     """Resolve networks and what simulations record, as a run would."""
     try:
         if model.target is not None or model.of_type("Simulation"):
-            lower_experiment(model)
+            plan = lower_experiment(model).simulation
+            if plan is not None:
+                resolve_outputs(plan, Path("results"))
         else:
             for network in model.of_type("network"):
                 lower_network(model, network)

@@ -361,3 +361,49 @@ def test_run__many_times_with_other_values__starts_no_compiler_and_is_right(mode
         run.reset()
         run.set("pop/d", d)
         assert_equal_to_hand(run.simulate(), 0, d=d)
+
+
+RAMP = (
+    '<ComponentType name="ramp" extends="baseCell"><Exposure name="v" dimension="none"/>'
+    '<Parameter name="rate" dimension="per_time"/><Parameter name="k" dimension="none"/>'
+    '<DerivedParameter name="mean" dimension="time" value="1 / rate"/>'
+    '<DerivedParameter name="slope" dimension="per_time" value="k / (2 * mean)"/><Dynamics>'
+    '<StateVariable name="v" dimension="none" exposure="v"/>'
+    '<TimeDerivative variable="v" value="slope"/></Dynamics></ComponentType>'
+    '<ramp id="cell" rate="5Hz" k="1"/>'
+)
+
+
+def test_set__parameter_from_which_others_derive__they_follow(write_model):
+    model = izhi_models.load(write_model(RAMP, POPULATION, LENGTH, outputs=""))
+    run = model.compile(record="pop/v", per_cell="pop/rate")
+
+    def slopes() -> np.ndarray:
+        run.reset()
+        return run.simulate().si("pop/v")[-1] / 0.1  # k rate / 2 for all 100 ms
+
+    assert slopes() == pytest.approx(2.5)
+    run.set("pop/rate", "20 Hz")
+    assert slopes() == pytest.approx(10)
+    run.set("pop[1]/rate", 40.0)
+    assert slopes() == pytest.approx([10, 20, 10])
+    run.set("pop/k", 3.0)  # each cell's own rate stays
+    assert slopes() == pytest.approx([30, 60, 30])
+    run.set("pop/rate", [1.0, 2.0, 4.0])
+    assert slopes() == pytest.approx([1.5, 3, 6])
+    with pytest.raises(InputError, match="value for 'mean' of 'pop' is not finite"):
+        run.set("pop/rate", 0.0)
+    assert slopes() == pytest.approx([1.5, 3, 6])
+    later = run.simulate("50 ms")
+    run.set("pop/k", 1.0)
+    after = run.simulate("50 ms").si("pop/v")
+    assert after[-1] - later.si("pop/v")[-1] == pytest.approx(np.array([0.5, 1, 2]) * 0.05)
+
+
+def test_set__derived_parameter_of_all_cells_alike__is_one_number(write_model):
+    model = izhi_models.load(write_model(RAMP, POPULATION, LENGTH, outputs=""))
+    run = model.compile(record="pop/v")
+    with pytest.raises(InputError, match="is one value for all cells"):
+        run.set("pop[1]/rate", 40.0)
+    run.set("pop/rate", 40.0)
+    assert run.simulate().si("pop/v")[-1] == pytest.approx(2.0)

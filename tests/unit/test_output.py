@@ -7,11 +7,10 @@ from pyneuroml.utils.simdata import load_sim_data_from_lems_file
 from izhi_models.errors import InputError, Source, Span
 from izhi_models.output import (
     VALUES_PER_BLOCK,
-    resolve_output,
-    resolve_outputs,
     write_outputs,
     write_table,
 )
+from izhi_models.places import resolve_output, resolve_outputs
 from izhi_models.results import Results, SpikeTrains, Trace, recorded
 from izhi_models.simulation import EventOutputFile, OutputFile, Simulation
 from izhi_models.units import VOLTAGE
@@ -186,7 +185,7 @@ def test_two_outputs_to_one_file_are_refused(results, tmp_path):
 
 def test_reserved_name_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"'results.h5' is taken"):
-        resolve_outputs(simulation(table("./results.h5")), tmp_path, reserved=("results.h5",))
+        resolve_outputs(simulation(table("./results.h5")), tmp_path)
 
 
 def test_fault_shows_its_place(tmp_path):

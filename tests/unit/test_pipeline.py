@@ -117,21 +117,27 @@ def test_parameter__paths__lead_to_cells_and_inputs(write_model):
     assert model.parameter("pop/pulse/amplitude").cells == at_one.cells
 
 
-def test_parameter__from_which_others_were_computed__is_not_to_be_changed(write_model):
+def test_parameter__with_derived_ones__names_what_follows(write_model):
     own = (
         '<ComponentType name="own" extends="baseCell"><Exposure name="v" dimension="none"/>'
         '<Parameter name="rate" dimension="per_time"/><Parameter name="k" dimension="none"/>'
-        '<DerivedParameter name="mean" dimension="time" value="1 / rate"/>'
-        '<DerivedParameter name="twice" dimension="time" value="2 * mean"/><Dynamics>'
+        '<Constant name="two" dimension="none" value="2"/>'
+        '<DerivedParameter name="mean" dimension="time" value="k / rate"/>'
+        '<DerivedParameter name="twice" dimension="time" value="two * mean"/><Dynamics>'
         '<StateVariable name="v" dimension="none" exposure="v"/>'
         '<TimeDerivative variable="v" value="k / twice"/></Dynamics></ComponentType>'
         '<own id="cell" rate="5Hz" k="1"/>'
     )
     model = izhi_models.load(write_model(own))
-    with pytest.raises(UnsupportedError, match="'rate' of 'pop' gave 'mean', 'twice'"):
-        model.parameter("pop/rate")
-    assert model.parameter("pop/twice").cells == {"twice": None}
-    assert model.parameter("pop/k").cells == {"k": None}
+    rate = model.parameter("pop/rate")
+    assert rate.names() == ["rate", "mean", "twice"]
+    values = {"k": np.array([1.0, 3.0])}
+    found = rate.follow("rate", np.array([10.0, 20.0]), values.__getitem__)
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "mean": [0.1, 0.15],
+        "twice": [0.2, 0.3],
+    }
+    assert model.parameter("pop/twice").names() == ["twice"]
 
 
 @pytest.mark.parametrize(
