@@ -174,6 +174,7 @@ API int izhi_record_spikes(int neuron, const int *ranks, int64_t n_ranks) {
 API int izhi_run(int steps) {
     return guarded([&] {
         for (auto &trace : traces) trace->prepare(steps);
+        for (const Population &item : populations) item.cells->prepare();
         start_of_run = t == 0 ? &start : &later;
         *start_of_run = Moment::now();
         run(steps);

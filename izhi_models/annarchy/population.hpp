@@ -7,9 +7,31 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "random.hpp"
+
+// A number for each cell. Where all are equal, every block reads those of the first, which stay in
+// the fastest cache.
+class Parameter {
+    std::vector<real> values;
+    bool is_same = false;
+
+  public:
+    void assign(int size) { values.assign(size_t(size), real(0)); }
+
+    // Before a run, as values are changed from outside.
+    void prepare() {
+        const real *first = values.data();
+        is_same = std::memcmp(first, first + 1, (values.size() - 1) * sizeof(real)) == 0;
+    }
+
+    const real *block(int begin) const { return values.data() + (is_same ? 0 : begin); }
+    real operator[](int i) const { return values[size_t(i)]; }
+    real *data() { return values.data(); }
+    size_t size() const { return values.size(); }
+};
 
 struct Cells {
     const int size;
@@ -17,6 +39,9 @@ struct Cells {
     std::vector<Generator> generators;
 
     Cells(int size, int n_parts) : size(size), found(static_cast<size_t>(n_parts)) {}
+    virtual ~Cells() = default;
+
+    virtual void prepare() = 0;
 
     void seed(uint64_t seed, int population) {
         const int n_blocks = (size + block_size - 1) / block_size;
@@ -33,21 +58,21 @@ struct Cells {
         return int(int64_t(n_blocks) * part / int64_t(found.size()));
     }
 
-    // Resets the cells of a range whose condition holds. Few do, so whole stretches are passed over.
+    // Resets the cells of a block whose condition holds. Few do, so whole stretches are passed over.
     template <typename Condition, typename Reset>
-    void gather(int part, int begin, int end, Condition condition, Reset reset) {
+    void gather(int part, int begin, int n, Condition condition, Reset reset) {
         constexpr int stretch = 64;
         std::vector<int> &list = found.size() == 1 ? spiked : found[size_t(part)];
-        for (; begin < end; begin += stretch) {
-            const int stop = std::min(begin + stretch, end);
+        for (int first = 0; first < n; first += stretch) {
+            const int stop = std::min(first + stretch, n);
             int any = 0;
 #pragma omp simd reduction(| : any)
-            for (int i = begin; i < stop; ++i) any |= condition(i) ? 1 : 0;
+            for (int i = first; i < stop; ++i) any |= condition(i) ? 1 : 0;
             if (!any) continue;
-            for (int i = begin; i < stop; ++i) {
+            for (int i = first; i < stop; ++i) {
                 if (!condition(i)) continue;
                 reset(i);
-                list.push_back(i);
+                list.push_back(begin + i);
             }
         }
     }

@@ -30,13 +30,19 @@ struct PopStruct{number} : Cells {{
 {initial}
     }}
 
+    void prepare() override {{
+{prepared}
+    }}
+
     void update(int part = 0, int = 1) {{
+        const real dt = ::dt;
         begin_spikes(part);
         for (int block = first_block(part); block < first_block(part + 1); ++block) {{
-            const int begin = block * block_size, end = std::min(begin + block_size, size);
+            const int begin = block * block_size, n = std::min(block_size, size - begin);
+{places}
 {draws}
             #pragma omp simd
-            for (int i = begin; i < end; ++i) {{
+            for (int i = 0; i < n; ++i) {{
 {equations}
             }}
 {spikes}
@@ -48,18 +54,31 @@ struct PopStruct{number} : Cells {{
 
 _DRAW = """\
 real {name}[block_size];
-{distribution}.fill(generators[size_t(block)], {name}, end - begin);
+{distribution}.fill(generators[size_t(block)], {name}, n);
 """
 
 _SPIKES = """\
 gather(
-    part, begin, end,
+    part, begin, n,
     [&](int i) {{ return {condition}; }},
     [&](int i) {{
 {reset}
     }});
 """
 
+# By type of a quantity.
+_INITIAL = {
+    "real": "{0} = 0;",
+    "Parameter": "{0}.assign(size);",
+    "std::vector<real>": "{0}.assign(size_t(size), real(0));",
+}
+_PREPARED = {"Parameter": "{0}.prepare();"}
+# Without variables of their own, the compiler fears that to write one changes another.
+_PLACES = {
+    "real": "const real {0} = this->{0};",
+    "Parameter": "const real *const {0} = this->{0}.block(begin);",
+    "std::vector<real>": "real *const {0} = this->{0}.data() + begin;",
+}
 _DISTRIBUTIONS = {"Normal": "Normal<real>", "Uniform": "Uniform<real>"}
 
 
@@ -106,9 +125,11 @@ class PopulationGenerator:
 def _struct(number: int, neuron: Neuron, program: Program, description: dict[str, Any]) -> str:
     from ANNarchy.generator.Utils import generate_equation_code
 
-    single = [item.symbol for item in neuron.parameters if item.is_global]
-    arrays = [symbol for symbol in neuron.symbols if symbol not in single]
-    arrays += sorted({f"g_{item.target}" for item in program.projections if item.post == number})
+    sums = sorted({f"g_{item.target}" for item in program.projections if item.post == number})
+    kinds = {
+        **{item.symbol: "real" if item.is_global else "Parameter" for item in neuron.parameters},
+        **dict.fromkeys((*neuron.variables, *sums), "std::vector<real>"),
+    }
     draws = [
         _DRAW.format(
             name=entry["name"],
@@ -116,30 +137,32 @@ def _struct(number: int, neuron: Neuron, program: Program, description: dict[str
         )
         for entry in description["random_distributions"]
     ]
-    equations = _block_local(generate_equation_code(description, "local", padding=4), neuron, draws)
+    equations = _without_arrays(generate_equation_code(description, "local", padding=4), neuron)
     return _STRUCT.format(
         number=number,
-        declarations="\n".join(
-            [f"    std::vector<real> {symbol};" for symbol in arrays]
-            + [f"    real {symbol};" for symbol in single]
-        ),
-        initial="\n".join(
-            [f"        {symbol}.assign(size_t(size), real(0));" for symbol in arrays]
-            + [f"        {symbol} = 0;" for symbol in single]
-        ),
+        declarations=_lines(kinds, {kind: f"{kind} {{0}};" for kind in set(kinds.values())}, 4),
+        initial=_lines(kinds, _INITIAL, 8),
+        prepared=_lines(kinds, _PREPARED, 8),
+        places=_lines(kinds, _PLACES, 12),
         draws=_filled("".join(draws), 12),
         equations=_filled(equations, 0),
         spikes=_filled(_spikes(neuron, description["spike"]), 12),
     )
 
 
-def _block_local(code: str, neuron: Neuron, draws: list[str]) -> str:
-    """Replace the arrays of the cells by what lives for a block or a cell only."""
+def _lines(kinds: dict[str, str], forms: dict[str, str], depth: int) -> str:
+    """Write a line for each quantity of a type for which there is a form."""
+    lines = (forms[kind].format(symbol) for symbol, kind in kinds.items() if kind in forms)
+    return indent("\n".join(lines), " " * depth)
+
+
+def _without_arrays(code: str, neuron: Neuron) -> str:
+    """Make what exists within a step only a variable of the loop."""
     for symbol in neuron.temporaries:
         place = rf"\b{symbol}%\(local_index\)s"
         code = re.sub(rf"(?m)^(\s*){place} =", rf"\1const real {symbol} =", code)
         code = re.sub(place, symbol, code)
-    return re.sub(r"\b(rand_\d+)%\(local_index\)s", r"\1[i - begin]", code) if draws else code
+    return code
 
 
 def _spikes(neuron: Neuron, description: dict[str, Any]) -> str:

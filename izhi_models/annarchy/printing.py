@@ -189,7 +189,7 @@ class Equation:
         if name in self.untouched or name == "dt":
             return name
         if name == "t":
-            return "(double(t)*dt)"
+            return "real(double(t)*dt)"
         if name == "g_target":
             return "sum"
         locality = "global" if name in self.description["global"] else "local"

@@ -118,7 +118,7 @@ class Ziggurat {
 static const Ziggurat ziggurat;
 
 // The most numbers that are drawn at once.
-constexpr int block_size = 512;
+constexpr int block_size = 256;
 
 template <typename T>
 class Normal {
