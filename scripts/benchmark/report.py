@@ -1,0 +1,45 @@
+"""The programs of the benchmark side by side: each does a run when it is told to.
+
+A program prints a line of JSON when it is ready, and one after each run; `run` on its standard
+input asks for one. So the runs of two programs can take turns on one machine.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Report:
+    """What one program prints.
+
+    Parameters
+    ----------
+    name, version : str
+    """
+
+    def __init__(self, name: str, version: str) -> None:
+        self._known: dict[str, object] = {"program": name, "version": version}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Note how many seconds a stage of the preparation takes."""
+        start = time.perf_counter()
+        yield
+        self._known[name] = time.perf_counter() - start
+
+    def turns(self) -> Iterator[None]:
+        """Yield when a run is wanted."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({**self._known, "peak": peak}), flush=True)
+        for _ in sys.stdin:
+            yield
+
+    def ran(self, seconds: float, spikes: int) -> None:
+        """Print what a run of one second of the model took."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"seconds": seconds, "spikes": spikes, "peak": peak}), flush=True)
