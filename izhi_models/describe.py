@@ -6,18 +6,21 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from izhi_models.annarchy.program import Program
 from izhi_models.expr import to_text
 from izhi_models.ir.dynamics import Assignment, Dynamics, OnCondition, OnEvent
 from izhi_models.network import Network, Population
 from izhi_models.units import Dimension, display_unit
 
 
-def describe_network(network: Network) -> str:
-    """Return all populations of a network, equal ones together.
+def describe_network(network: Network, program: Program | None = None) -> str:
+    """Return all populations of a network, equal ones together, and what its synapses cost.
 
     Parameters
     ----------
     network : Network
+    program : Program, optional
+        What it becomes in ANNarchy.
     """
     kinds: dict[Dynamics, list[Population]] = {}
     for population in network.populations.values():
@@ -25,7 +28,38 @@ def describe_network(network: Network) -> str:
     parts = [f"network {network.id}: {network.n_neurons} cells"]
     for dynamics, populations in kinds.items():
         parts.append("\n".join(_kind(dynamics, populations)))
+    if network.projections:
+        parts.append("\n".join(_synapses(network)))
+    if program is not None:
+        parts.append("\n".join(_storage(network, program)))
     return "\n\n".join(parts)
+
+
+def _synapses(network: Network) -> Iterator[str]:
+    """Yield, for each synapse component, how often it is integrated, and why not once per cell."""
+    found: dict[tuple[str, tuple[str, ...]], int] = {}
+    for item in network.projections:
+        key = (item.synapse, item.reasons)
+        found[key] = found.get(key, 0) + item.size
+    yield "synapses"
+    for (synapse, reasons), size in found.items():
+        kind = "connection" if reasons else "cell"
+        yield f"  {synapse}: integrated once per {kind}, {_counted(size, 'connection')}"
+        yield from (f"    because {reason}" for reason in reasons)
+
+
+def _storage(network: Network, program: Program) -> Iterator[str]:
+    neurons = _counted(len(program.neurons), "neuron")
+    projections = _counted(len(program.projections), "projection")
+    populations = _counted(len(network.populations), "population")
+    given = _counted(len({item.id for item in network.projections}), "projection")
+    yield "in ANNarchy"
+    yield f"  {neurons} for {populations}"
+    yield f"  {projections} for {given}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def describe_component(name: str, dynamics: Dynamics, values: Mapping[str, float]) -> str:

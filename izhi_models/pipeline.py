@@ -591,7 +591,8 @@ def show(path: str | Path) -> str:
     declarations = read_model(find_model(str(path)))
     raise_if_errors(find_faults(declarations))
     if declarations.of_type("network"):
-        return describe_network(lower_experiment(declarations).network) + "\n"
+        network = lower_experiment(declarations).network
+        return describe_network(network, lower_network(network, {}).program) + "\n"
     parts = []
     for component in declarations.components.values():
         if component.type.dynamics and not component.element.document.is_core:

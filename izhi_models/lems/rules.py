@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from izhi_models.lems.components import Component
-from izhi_models.lems.read import Element
+from izhi_models.lems.elements import Element
 
 
 def find_rules(network: Component) -> list[Component]:

@@ -222,3 +222,27 @@ def test_load__every_example_of_neuroml__loads_or_says_what_and_where(tmp_path):
             assert isinstance(error, UnsupportedError), path.name
             (fault,) = error.diagnostics
             assert fault.span is not None, path.name
+
+
+def test_show__synapses__say_how_often_they_are_integrated_and_why(tmp_path):
+    path = tmp_path / "net.xml"
+    path.write_text(
+        '<Lems><Include file="Cells.xml"/><Include file="Networks.xml"/>'
+        '<iafCell id="c" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="1pF" '
+        'leakConductance="1nS"/><expOneSynapse id="ampa" gbase="1nS" erev="0mV" '
+        'tauDecay="5ms"/><gapJunction id="gap" conductance="1nS"/><network id="net">'
+        '<population id="a" component="c" size="2"/><population id="b" component="c" size="1"/>'
+        '<projection id="p" presynapticPopulation="a" postsynapticPopulation="b" synapse="ampa">'
+        '<connection id="0" preCellId="../a[0]" postCellId="../b[0]"/>'
+        '<connection id="1" preCellId="../a[1]" postCellId="../b[0]"/></projection>'
+        '<electricalProjection id="g" presynapticPopulation="a" postsynapticPopulation="a">'
+        '<electricalConnection id="0" preCell="0" postCell="1" synapse="gap"/>'
+        "</electricalProjection></network></Lems>"
+    )
+    text = show(path)
+    assert "  ampa: integrated once per cell, 2 connections\n" in text
+    assert (
+        "  gap: integrated once per connection, 2 connections\n"
+        "    because it reads the cell at the other end of each connection\n"
+    ) in text
+    assert "in ANNarchy\n  1 neuron for 2 populations\n  2 projections for 2 projections" in text
