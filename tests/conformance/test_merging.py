@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import izhi_models
+from izhi_models.errors import InputError
 
 MS, MV, NS, PF, PA = 1e-3, 1e-3, 1e-9, 1e-12, 1e-12
 DT, N_STEPS = 0.1 * MS, 2000
@@ -205,6 +206,12 @@ def test_a_parameter_of_one_population_is_set_alone(single) -> None:
     again = compiled.simulate()
     assert changed.spikes["p3"].count < again.spikes["p3"].count
     assert_same(net, again)
+
+
+def test_a_parameter_that_populations_share_is_not_set_for_one_of_them(single) -> None:
+    _, compiled, _ = single
+    with pytest.raises(InputError, match="one value for all cells with this synapse"):
+        compiled.set("p3/fast/erev", "-70 mV")
 
 
 def test_large_populations_do_not_compute_what_only_others_need(tmp_path: Path) -> None:
