@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -82,12 +82,17 @@ def to_xml(net: Drawn) -> str:
         f'<population id="{name}" component="{cell}" size="{size}"/>'
         for name, (cell, size) in net.populations.items()
     ]
-    for number, (synapse, (pre, i), (post, k), weight, delay) in enumerate(net.events):
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for synapse, (pre, i), (post, k), weight, delay in net.events:
+        rows = groups.setdefault((synapse, pre, post), [])
+        rows.append(
+            f'<connectionWD id="{len(rows)}" preCellId="../{pre}[{i}]" postCellId="../{post}[{k}]" '
+            f'weight="{weight}" delay="{delay}ms"/>'
+        )
+    for number, ((synapse, pre, post), rows) in enumerate(groups.items()):
         parts.append(
             f'<projection id="e{number}" presynapticPopulation="{pre}" '
-            f'postsynapticPopulation="{post}" synapse="{synapse}"><connectionWD id="0" '
-            f'preCellId="../{pre}[{i}]" postCellId="../{post}[{k}]" weight="{weight}" '
-            f'delay="{delay}ms"/></projection>'
+            f'postsynapticPopulation="{post}" synapse="{synapse}">{"".join(rows)}</projection>'
         )
     for number, (synapse, (pre, i), (post, k), weight) in enumerate(net.gaps):
         parts.append(
@@ -192,6 +197,19 @@ def test_other_values_and_sizes_of_the_same_structure_compile_nothing(
     net = draw(2, [1, 3, 2, 1, 4, 1, 1, 2])
     compiled, results = run(net, tmp_path)
     assert compiled.was_cached
+    assert_same(net, results)
+
+
+def test_three_components_share_two_slots_where_no_cell_has_all(tmp_path: Path) -> None:
+    """Cells have two of the three in turn, so each is in different slots of different cells."""
+    net = draw(3, [4, 7, 1, 2])
+    names, cells = list(EXPONENTIAL), net.cells()
+    kept = [event for event in net.events if names.index(event[0]) != cells.index(event[2]) % 3]
+    net = replace(net, events=kept)
+    compiled, results = run(net, tmp_path)
+    program = compiled.simulator.lowering.program
+    assert len(program.neurons) == 1
+    assert len(program.projections) == 3  # into two slots, and the gap junctions
     assert_same(net, results)
 
 
