@@ -95,7 +95,16 @@ class Emission:
         elif any(events):
             spike = " or ".join(f"({flag} > 0.5)" for flag in events if flag)
         equations = self._equations(spike, reset)
+        reset_texts = self._reset(reset)
+        read = {word for item in equations for word in words(item.text)}
+        read |= {word for text in (spike or "", *reset_texts) for word in words(text)}
         unseen = {item.symbol for item in equations if item.is_temporary}
+        # Of parameters that only the start reads, the program needs nothing.
+        unseen |= {
+            item.symbol
+            for name, item in self.symbols.items()
+            if item.is_parameter and item.symbol not in read and name not in self.kept
+        }
         self.symbols = {
             name: item for name, item in self.symbols.items() if item.symbol not in unseen
         }
@@ -109,7 +118,7 @@ class Emission:
             + tuple(ProgramParameter(symbol, True) for symbol in self.literals),
             equations,
             spike,
-            self._reset(reset),
+            reset_texts,
             size,
         )
 

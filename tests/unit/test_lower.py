@@ -170,6 +170,12 @@ def test_lower__what_nobody_reads__is_not_computed_unless_recorded(write_model):
     assert "sin" in " ".join(texts(lowered(path, "pop/w").program.neurons[0]))
 
 
+def test_lower__parameter_of_the_start_alone__is_no_part_of_the_program(write_model):
+    path = write_model(CELL, populations(("pop", "cell")))
+    assert "v0" not in lowered(path).groups[0].symbols
+    assert len(lowered(path).program.neurons[0].parameters) == 5  # a, b, c, d, thresh
+
+
 def test_lower__state_that_never_moves__is_a_parameter(write_model):
     state = '<StateVariable name="w" dimension="none"/>'
     start = '<OnStart><StateAssignment variable="w" value="3"/></OnStart>'
