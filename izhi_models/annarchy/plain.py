@@ -12,8 +12,9 @@ import ast
 import contextlib
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from izhi_models.annarchy.program import (
@@ -24,13 +25,14 @@ from izhi_models.annarchy.program import (
     Synapse,
     verify_program,
 )
-from izhi_models.annarchy.texts import HEAVISIDE
+from izhi_models.annarchy.texts import HEAVISIDE, words
 
 _LARGEST_EXPONENT = 16  # up to here a whole power is a product
 _STEP = "ite(x > 0.0, 1.0, ite(x < 0.0, 0.0, 0.5))"
 _PART = "part"
 _RATE = "rate"
 _NUMBER = "number"
+_WORD = re.compile(r"(?:(?:pre|post)\.)?[A-Za-z_]\w*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,43 @@ class Plain:
     Parameters
     ----------
     program : Program
-    origins : dict of (str, str) to str
-        For the symbols that were added to a neuron or projection, by its symbol and theirs: the
-        symbol of which they are a part; empty for a number.
     numbers : dict of (str, str) to float
         Values of parameters that stand for numbers.
     """
 
     program: Program
-    origins: dict[tuple[str, str], str]
     numbers: dict[tuple[str, str], float]
 
 
-def to_plain(program: Program) -> Plain:
+@dataclass
+class Vocabulary:
+    """Identifiers that stand in the written text for the symbols of a neuron or projection.
+
+    SymPy sorts by them. A symbol without one stands for itself.
+
+    Parameters
+    ----------
+    names : dict of str to str
+        By symbol; gets those of the parts that are added.
+    make : callable, optional
+        Returns a new identifier that resembles a text.
+    """
+
+    names: dict[str, str] = field(default_factory=dict)
+    make: Callable[[str], str] | None = None
+
+    def add(self, symbol: str, kind: str, origin: str) -> None:
+        """Name a symbol after what it is a part of."""
+        if self.make is not None:
+            stem = self.names.get(origin, origin).rstrip("_")
+            self.names[symbol] = self.make(f"{stem}_{kind}")
+
+    def written(self, text: str) -> str:
+        """Return a text with the identifiers."""
+        return _WORD.sub(lambda match: self.names.get(match[0], match[0]), text)
+
+
+def to_plain(program: Program, vocabularies: Mapping[str, Vocabulary] | None = None) -> Plain:
     """Return an equivalent program whose texts ANNarchy translates as they are written.
 
     In double precision the results are the same bits, except where it cannot be helped: in a
@@ -61,17 +87,21 @@ def to_plain(program: Program) -> Plain:
     Parameters
     ----------
     program : Program
+    vocabularies : mapping of str to Vocabulary, optional
+        By the symbol of the neuron or projection; they get names for what is added.
     """
-    origins: dict[tuple[str, str], str] = {}
     numbers: dict[tuple[str, str], float] = {}
+    known = vocabularies or {}
+
+    def splitter_of(owner: str, item: Neuron | Synapse) -> _Splitter:
+        return _Splitter(item, program.precision == "float", known.get(owner) or Vocabulary())
 
     def keep(owner: str, splitter: _Splitter) -> None:
-        origins.update({(owner, name): origin for name, origin in splitter.origins.items()})
         numbers.update({(owner, name): value for name, value in splitter.numbers.items()})
 
     neurons = []
     for neuron in program.neurons:
-        splitter = _Splitter(neuron, program.precision == "float")
+        splitter = splitter_of(neuron.symbol, neuron)
         neurons.append(_plain_neuron(neuron, splitter))
         keep(neuron.symbol, splitter)
     projections = []
@@ -79,13 +109,13 @@ def to_plain(program: Program) -> Plain:
         if projection.synapse is None:
             projections.append(projection)
             continue
-        splitter = _Splitter(projection.synapse, program.precision == "float")
+        splitter = splitter_of(projection.symbol, projection.synapse)
         synapse = _plain_synapse(projection.synapse, splitter)
         projections.append(replace(projection, synapse=synapse))
         keep(projection.symbol, splitter)
     plain = replace(program, neurons=tuple(neurons), projections=tuple(projections))
     verify_program(plain)
-    return Plain(plain, origins, numbers)
+    return Plain(plain, numbers)
 
 
 def _plain_neuron(neuron: Neuron, splitter: _Splitter) -> Neuron:
@@ -111,9 +141,14 @@ def _plain_synapse(synapse: Synapse, splitter: _Splitter) -> Synapse:
         for name in ("pre_spike", "post_spike")
     }
     psp = None if synapse.psp is None else splitter.text(synapse.psp)
+    # ANNarchy's code for GPUs takes every parameter in a psp for one of each connection.
+    read = words(psp or "")
     return replace(
         synapse,
-        parameters=(*synapse.parameters, *splitter.added()),
+        parameters=tuple(
+            replace(item, is_global=item.is_global and item.symbol not in read)
+            for item in (*synapse.parameters, *splitter.added())
+        ),
         equations=tuple(equations),
         psp=psp,
         **events,
@@ -123,10 +158,12 @@ def _plain_synapse(synapse: Synapse, splitter: _Splitter) -> Synapse:
 class _Splitter:
     """Rewrites the texts of one neuron or synapse."""
 
-    def __init__(self, item: Neuron | Synapse, is_single: bool) -> None:
-        self.shared = frozenset(entry.symbol for entry in item.parameters if entry.is_global)
+    def __init__(self, item: Neuron | Synapse, is_single: bool, vocabulary: Vocabulary) -> None:
+        self.shared = frozenset(
+            vocabulary.written(entry.symbol) for entry in item.parameters if entry.is_global
+        )
         self.is_single = is_single
-        self.origins: dict[str, str] = {}
+        self.vocabulary = vocabulary
         self.numbers: dict[str, float] = {}
         self._taken = set(item.symbols)
 
@@ -177,7 +214,13 @@ class _Splitter:
             parts.append(Equation(symbol, f"{symbol} = {_print(node)}", is_ode=False))
             return ast.Name(symbol)
 
-        return parts, _print(_faithful(self._prepared(text, part), part, self.shared))
+        return parts, _print(_faithful(self._prepared(text, part), part, self._survives))
+
+    def _survives(self, node: ast.expr) -> bool:
+        """Return whether ANNarchy's translation evaluates an expression as it stands."""
+        text = self.vocabulary.written(_print(node))
+        found = _translated(text, self.shared)
+        return found is not None and _order(_parse(found)) == _order(_parse(text))
 
     def _prepared(self, text: str, part: Callable[[ast.expr], ast.expr] | None = None) -> ast.expr:
         preparation = _Preparation(self._number if self.is_single else None, part)
@@ -196,7 +239,7 @@ class _Splitter:
         names = (f"{kind}_{number}" for number in itertools.count(1))
         name = next(name for name in names if name not in self._taken)
         self._taken.add(name)
-        self.origins[name] = origin
+        self.vocabulary.add(name, kind, origin)
         return name
 
 
@@ -265,13 +308,15 @@ def _is_whole_power(node: ast.BinOp) -> bool:
 
 
 def _faithful(
-    node: ast.expr, part: Callable[[ast.expr], ast.expr], shared: frozenset[str]
+    node: ast.expr,
+    part: Callable[[ast.expr], ast.expr],
+    survives: Callable[[ast.expr], bool],
 ) -> ast.expr:
     """Return an expression that SymPy leaves as it is, with as few parts apart as that takes."""
-    changed = _with_operands(node, [_faithful(item, part, shared) for item in _operands(node)])
+    changed = _with_operands(node, [_faithful(item, part, survives) for item in _operands(node)])
     operands = _operands(changed)
     for place, item in enumerate(operands):
-        if _survives(_print(changed), shared):
+        if survives(changed):
             break
         if not isinstance(item, ast.Name | ast.Constant | ast.Attribute | ast.Compare | ast.BoolOp):
             operands[place] = part(item)
@@ -367,12 +412,6 @@ def _print(node: ast.expr, outer: int = 0) -> str:
 
 
 # What ANNarchy makes of a text
-
-
-def _survives(text: str, shared: frozenset[str]) -> bool:
-    """Return whether ANNarchy's translation evaluates a text in the order in which it stands."""
-    found = _translated(text, shared)
-    return found is not None and _order(_parse(found)) == _order(_parse(text))
 
 
 @functools.cache

@@ -7,7 +7,7 @@ ANNarchy's own code. Short arrays are written in the script, long ones into a fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.links import Link
 from izhi_models.annarchy.lower import Group, Lowering
 from izhi_models.annarchy.names import Identifiers
-from izhi_models.annarchy.plain import Plain, to_plain
+from izhi_models.annarchy.plain import Plain, Vocabulary, to_plain
 from izhi_models.annarchy.program import WEIGHT
 from izhi_models.annarchy.recorder import Recording
 from izhi_models.annarchy.start import member_values, start_of
@@ -59,8 +59,20 @@ class Script:
 class _Names:
     """The identifiers of one script, and what is said about them."""
 
-    wording: Wording
+    top: dict[str, str] = field(default_factory=dict)
+    vocabularies: dict[str, Vocabulary] = field(default_factory=dict)
+    comments: dict[Place, str] = field(default_factory=dict)
     populations: dict[str, str] = field(default_factory=dict)
+
+    def wording(self, values: Mapping[Place, float | NDArray[np.float64]]) -> Wording:
+        """Return the names with all single values."""
+        members = {
+            (owner, symbol): name
+            for owner, vocabulary in self.vocabularies.items()
+            for symbol, name in vocabulary.names.items()
+        }
+        scalars = {place: value for place, value in values.items() if isinstance(value, float)}
+        return Wording(self.top, members, self.comments, scalars)
 
 
 def write_script(
@@ -89,19 +101,20 @@ def write_script(
     -------
     Script
     """
-    plain = to_plain(lowering.program)
-    store = _Store()
+    names = _names(lowering)
+    plain = to_plain(lowering.program, names.vocabularies)
     values = _start_values(lowering, plain, seed)
-    names = _names(lowering, plain, values)
+    wording = names.wording(values)
+    store = _Store()
     body = [
-        *_populations(lowering, plain, names),
-        *_connections(lowering, names, dt_s, store),
-        *_monitors(lowering, recordings, names),
+        *_populations(lowering, plain, wording, names.populations),
+        *_connections(lowering, wording, dt_s, store),
+        *_monitors(lowering, recordings, wording),
         "net.compile(",
         '    directory=f"build_{path.stem}",',
         '    **({"compiler_flags": FLAGS} if PARADIGM == "openmp" else {}),',
         ")",
-        *_arrays(lowering, names, values, store),
+        *_arrays(lowering, wording, values, store),
         "",
         "net.simulate(DURATION)",
         "",
@@ -170,67 +183,53 @@ def _read_by_synapses(lowering: Lowering, number: int) -> set[str]:
 # Names
 
 
-def _names(
-    lowering: Lowering, plain: Plain, values: dict[Place, float | NDArray[np.float64]]
-) -> _Names:
+def _names(lowering: Lowering) -> _Names:
     package = annarchy_folder()
     top = Identifiers(package, _OWN_NAMES)
-    names: dict[str, str] = {}
-    members: dict[Place, str] = {}
-    comments: dict[Place, str] = {}
+    names = _Names()
     for group, neuron in zip(lowering.groups, lowering.program.neurons, strict=True):
         only = group.populations[0].id if len(group.populations) == 1 else group.dynamics.name
-        names[neuron.symbol] = top.make(only)
-        inside = Identifiers(package, _symbols(plain, neuron.symbol))
+        names.top[neuron.symbol] = top.make(only)
+        inside = Identifiers(package, neuron.symbols)
+        found = names.vocabularies[neuron.symbol] = Vocabulary(make=inside.make)
         paths = _Paths(group)
         for path, quantity in group.symbols.items():
-            place = (neuron.symbol, quantity.symbol)
-            if place not in members:
-                members[place] = inside.make(paths.shortest(path))
-                comments[place] = _comment(paths.readable(path), quantity)
-        _name_added(neuron.symbol, plain, members, inside)
+            if quantity.symbol not in found.names:
+                found.names[quantity.symbol] = inside.make(paths.shortest(path))
+                place = (neuron.symbol, quantity.symbol)
+                names.comments[place] = _comment(paths.readable(path), quantity)
     for link in lowering.links:
-        symbol = link.definition.symbol
         pre, post = (
             lowering.program.neurons[number].symbol
             for number in (link.definition.pre, link.definition.post)
         )
-        names[symbol] = top.make(f"{names[pre]}_to_{names[post]}")
-    scalars = {place: value for place, value in values.items() if isinstance(value, float)}
+        owner = link.definition.symbol
+        names.top[owner] = top.make(f"{names.top[pre]}_to_{names.top[post]}")
+        ends = {
+            f"{end}.{symbol}": f"{end}.{name}"
+            for end, neuron_symbol in (("pre", pre), ("post", post))
+            for symbol, name in names.vocabularies[neuron_symbol].names.items()
+        }
+        names.vocabularies[owner] = Vocabulary(ends)
     plain_id = re.compile(r"\w+", re.ASCII)
-    populations = {
+    names.populations = {
         item: item if plain_id.fullmatch(item) else top.make(item) for item in lowering.order
     }
-    return _Names(Wording(names, members, comments, scalars), populations)
-
-
-def _symbols(plain: Plain, owner: str) -> Iterator[str]:
-    for neuron in plain.program.neurons:
-        if neuron.symbol == owner:
-            yield from neuron.symbols
-
-
-def _name_added(owner: str, plain: Plain, members: dict[Place, str], inside: Identifiers) -> None:
-    """Name what was added to a neuron after what it is a part of."""
-    for (place, symbol), origin in plain.origins.items():
-        if place == owner:
-            kind = symbol.partition("_")[0]
-            stem = members.get((owner, origin), "").rstrip("_")
-            members[owner, symbol] = inside.make(f"{stem}_{kind}")
+    return names
 
 
 class _Paths:
     """Names in the dynamics of a group, with ids in place of numbers."""
 
     def __init__(self, group: Group) -> None:
-        self._places: dict[str, str] = {}
-        attached = [item for population in group.populations for item in population.attached]
-        for item in attached:
-            self._places.setdefault(item.place, item.id)
+        ids: dict[str, set[str]] = {}
         for population in group.populations:
+            for item in population.attached:
+                ids.setdefault(item.place, set()).add(item.id)
             for component, places in population.synapses.items():
                 for place in places:
-                    self._places.setdefault(place, component)
+                    ids.setdefault(place, set()).add(component)
+        self._places = {place: min(found) for place, found in ids.items() if len(found) == 1}
         self._all = [self.readable(name) for name in group.symbols]
 
     def readable(self, name: str) -> str:
@@ -312,14 +311,16 @@ def _head(
     ]
 
 
-def _populations(lowering: Lowering, plain: Plain, names: _Names) -> list[str]:
-    lines = [*write_parts(plain.program, names.wording), ""]
+def _populations(
+    lowering: Lowering, plain: Plain, wording: Wording, names: Mapping[str, str]
+) -> list[str]:
+    lines = [*write_parts(plain.program, wording), ""]
     lines += ["# Where the populations of the model are: population, first cell, number of cells."]
     lines += ["populations = {"]
     for group, neuron in zip(lowering.groups, lowering.program.neurons, strict=True):
-        owner = names.wording.name(neuron.symbol)
+        owner = wording.name(neuron.symbol)
         for item in group.populations:
-            found = names.populations[item.id]
+            found = names[item.id]
             note = "" if found == item.id else f"  # {_one_line(item.id)}"
             lines.append(f'    "{found}": ({owner}, {group.first(item.id)}, {item.size}),{note}')
     return [*lines, "}", ""]
@@ -329,20 +330,26 @@ _CONNECT = '''
 
 def connections(pre, post, dt, pre_cells, post_cells, weights, steps):
     """Return connections, given one by one, in the lists that ANNarchy stores."""
-    lists = ann.LILConnectivity(dt=dt)
-    order = np.lexsort((pre_cells, post_cells))
-    starts = np.flatnonzero(np.diff(post_cells[order], prepend=-1))
+    found = ann.LILConnectivity(dt=dt)
+    order, starts = in_lists(pre_cells, post_cells)
     same = np.all(steps == steps[0])
-    for members in np.split(order, starts[1:]):
+    for members in np.split(order, starts):
         delays = steps[members[:1] if same else members] * dt
-        lists.push_back(
-            post_cells[members[0]], pre_cells[members], weights[members], delays
-        )
-    return lists
+        found.push_back(post_cells[members[0]], pre_cells[members], weights[members], delays)
+    return found
+
+
+def in_lists(pre_cells, post_cells):
+    """Return the order of connections in these lists, and where each but the first starts."""
+    order = np.lexsort((pre_cells, post_cells))
+    return order, np.flatnonzero(np.diff(post_cells[order])) + 1
 
 
 def connect(projection, pre_cells, post_cells, weights, steps):
-    """Connect cells one by one; a spike arrives `steps` time steps later."""
+    """Connect cells one by one; a spike arrives `steps` time steps later.
+
+    Returns what puts values of the connections into ANNarchy's lists.
+    """
     projection.from_function(
         connections, pre_cells=pre_cells, post_cells=post_cells, weights=weights, steps=steps
     )
@@ -350,27 +357,29 @@ def connect(projection, pre_cells, post_cells, weights, steps):
     projection.max_delay = int(steps.max())
     if projection.uniform_delay != -1:
         projection.uniform_delay = projection.max_delay
+    order, starts = in_lists(pre_cells, post_cells)
+    return lambda values: [part.tolist() for part in np.split(values[order], starts)]
 
 
 '''.splitlines()
 
 
-def _connections(lowering: Lowering, names: _Names, dt_s: float, store: _Store) -> list[str]:
+def _connections(lowering: Lowering, wording: Wording, dt_s: float, store: _Store) -> list[str]:
     if not lowering.links:
         return []
     lines = [*_CONNECT]
     for link in lowering.links:
-        name = names.wording.name(link.definition.symbol)
+        name = wording.name(link.definition.symbol)
         columns = _columns(link, dt_s)
         if columns["pre"].size == 0:
             continue
-        lines += ["connect(", f"    {name},"]
+        lines += [f"{name}_lists = connect(", f"    {name},"]
         for kind, values in columns.items():
             lines.append(f"    {store.text(f'{name}_{kind}', values)},  # {kind}")
         lines += [")"]
     pre = {link.definition.pre for link in lowering.links if link.pre.size}
     for number in sorted(pre):
-        owner = names.wording.name(lowering.program.neurons[number].symbol)
+        owner = wording.name(lowering.program.neurons[number].symbol)
         longest = max(
             int(link.delays_in_steps(dt_s).max())
             for link in lowering.links
@@ -390,7 +399,7 @@ def _columns(link: Link, dt_s: float) -> dict[str, NDArray[Any]]:
     }
 
 
-def _monitors(lowering: Lowering, recordings: Iterable[Recording], names: _Names) -> list[str]:
+def _monitors(lowering: Lowering, recordings: Iterable[Recording], wording: Wording) -> list[str]:
     wanted: dict[tuple[int, str, int], set[int]] = {}
     for item in recordings:
         number = lowering.group_of(item.population)
@@ -404,8 +413,8 @@ def _monitors(lowering: Lowering, recordings: Iterable[Recording], names: _Names
     lines = ["# What is recorded: monitor, variable, and the cells of its columns.", "traces = {"]
     for (number, symbol, period), cells in wanted.items():
         neuron = lowering.program.neurons[number]
-        owner = names.wording.name(neuron.symbol)
-        name = names.wording.member(neuron.symbol, symbol)
+        owner = wording.name(neuron.symbol)
+        name = wording.member(neuron.symbol, symbol)
         everything = len(cells) == neuron.size
         view = owner if everything else f"{owner}[{sorted(cells)!r}]"
         shown = f"range({neuron.size})" if everything else repr(sorted(cells))
@@ -419,14 +428,14 @@ def _monitors(lowering: Lowering, recordings: Iterable[Recording], names: _Names
     lines += ["}", "trains = {"]
     for neuron in lowering.program.neurons:
         if neuron.spike is not None:
-            owner = names.wording.name(neuron.symbol)
+            owner = wording.name(neuron.symbol)
             lines.append(f'    {owner}.name: net.monitor({owner}, "spike"),')
     return [*lines, "}", ""]
 
 
 def _arrays(
     lowering: Lowering,
-    names: _Names,
+    wording: Wording,
     values: dict[Place, float | NDArray[np.float64]],
     store: _Store,
 ) -> list[str]:
@@ -434,9 +443,12 @@ def _arrays(
     links = {link.definition.symbol: link for link in lowering.links}
     lines = []
     for (owner, symbol), value in values.items():
-        name = f"{names.wording.name(owner)}.{names.wording.member(owner, symbol)}"
+        name = f"{wording.name(owner)}.{wording.member(owner, symbol)}"
         if isinstance(value, np.ndarray):
-            lines.append(f"{name} = {store.text(name.replace('.', '_'), value)}")
+            text = store.text(name.replace(".", "_"), value)
+            if owner in links:
+                text = f"{wording.name(owner)}_lists({text})"
+            lines.append(f"{name} = {text}")
         elif owner in links and links[owner].pre.size and symbol != WEIGHT:
             lines.append(f"{name} = {value!r}")
     return lines

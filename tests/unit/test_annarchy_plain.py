@@ -7,7 +7,7 @@ import pytest
 import sympy
 from sympy.parsing.sympy_parser import convert_xor, parse_expr, standard_transformations
 
-from izhi_models.annarchy.plain import to_plain
+from izhi_models.annarchy.plain import Vocabulary, to_plain
 from izhi_models.annarchy.program import Equation, Neuron, Program, ProgramParameter
 
 PARAMETERS = tuple(ProgramParameter(f"{letter}_1", False) for letter in "zyxcba")
@@ -97,7 +97,8 @@ def test_rates_are_variables_of_their_own_and_come_before_all_odes():
         ("v_2 = b_1",),
         1,
     )
-    plain = to_plain(Program((neuron,)))
+    words = Vocabulary({"v_2": "v"}, make=lambda text: text)
+    plain = to_plain(Program((neuron,)), {"n_1": words})
     assert [item.text for item in plain.program.neurons[0].equations] == [
         "rate_1 = a_1*(b_1 - v_2)",
         "rate_2 = v_2 - u_3",
@@ -105,7 +106,7 @@ def test_rates_are_variables_of_their_own_and_come_before_all_odes():
         "du_3/dt = rate_2",
         "dw_4/dt = c_1",
     ]
-    assert plain.origins == {("n_1", "rate_1"): "v_2", ("n_1", "rate_2"): "u_3"}
+    assert words.names == {"v_2": "v", "rate_1": "v_rate", "rate_2": "u_3_rate"}
 
 
 def test_numbers_of_single_precision_are_parameters():
