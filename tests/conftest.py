@@ -17,6 +17,21 @@ OUTPUT = f'<OutputFile id="out" fileName="v.dat">{COLUMN}</OutputFile>'
 WriteModel = Callable[..., Path]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests of the examples measured, whatever worker ran them."""
+    reports = [item for key in ("passed", "failed") for item in terminalreporter.getreports(key)]
+    lines = [
+        str(value)
+        for report in reports
+        for key, value in getattr(report, "user_properties", ())
+        if key == "example" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("NeuroML's examples against the converged solution")
+        for line in sorted(lines):
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture
 def write_model(tmp_path: Path) -> WriteModel:
     """Return what writes a LEMS file of components, a network and a Simulation.

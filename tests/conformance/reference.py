@@ -66,7 +66,7 @@ def quantities(path: Path) -> list[str]:
 
 
 def spiking_cells(path: Path) -> list[str]:
-    """Return the first cell of each population whose cells send events."""
+    """Return the cells, of each population the first eight, that send events."""
     model = read_model(path)
     cells = []
     for network in (model.reference(item, "target") for item in model.of_type("Simulation")):
@@ -79,8 +79,14 @@ def spiking_cells(path: Path) -> list[str]:
                 for inner in (item, *item.children)
                 for part in inner.children
             )
-            if sends and "instances" not in population.children:
-                cells.append(f"{population.id}[0]")
+            if not sends:
+                continue
+            instances = population.children.get("instances")
+            size = len(instances) if instances else int(population.element.get("size") or 0)
+            cells += [
+                f"{population.id}/{number}/{cell.id}" if instances else f"{population.id}[{number}]"
+                for number in range(min(size, 8))
+            ]
     return cells
 
 
