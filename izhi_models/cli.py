@@ -114,6 +114,13 @@ def commands() -> None:
 @click.option(
     "--precision", type=click.Choice(["double", "float"]), default="double", show_default=True
 )
+@click.option(
+    "--paradigm",
+    type=click.Choice(["openmp", "cuda"]),
+    default="openmp",
+    show_default=True,
+    help="cuda runs on an NVIDIA GPU, by ANNarchy's own code.",
+)
 @METHOD
 @click.option(
     "--record",

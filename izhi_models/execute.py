@@ -38,6 +38,7 @@ class Settings:
     seed : int or None
     threads : int
     precision : {'double', 'float'}
+    paradigm : {'openmp', 'cuda'}
     method : str
     record : tuple of str
         Paths to record besides those of the file.
@@ -56,6 +57,7 @@ class Settings:
     seed: int | None = None
     threads: int = 1
     precision: Precision = "double"
+    paradigm: str = "openmp"
     method: str = "auto"
     record: tuple[str, ...] = ()
     every: str | None = None
@@ -116,6 +118,7 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
         seed=settings.seed,
         threads=settings.threads,
         precision=settings.precision,
+        paradigm=settings.paradigm,
         record=settings.record,
         every=settings.every,
         progress=progress,
@@ -206,8 +209,9 @@ def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
         "dt_s": run.simulator.dt_s,
         "method": settings.method,
         "precision": settings.precision,
+        "paradigm": settings.paradigm,
         "threads": settings.threads,
-        "program": run.simulator.built.key,
+        "program": run.simulator.built.key if run.simulator.built else None,
         "cached": run.was_cached,
         "sha256": {str(item.source.path): item.sha256 for item in model.declarations.documents},
     }

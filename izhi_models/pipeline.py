@@ -18,6 +18,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from izhi_models.annarchy.live import PARADIGMS, LiveLibrary
 from izhi_models.annarchy.lower import Lowering, lower_network
 from izhi_models.annarchy.program import Precision
 from izhi_models.annarchy.recorder import Recording, recorded_names
@@ -72,7 +73,8 @@ class Run:
     @property
     def was_cached(self) -> bool:
         """True if nothing had to be compiled."""
-        return self.simulator.built.cached
+        built = self.simulator.built
+        return built is not None and built.cached
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
@@ -223,6 +225,7 @@ class Model:
         seed: int | None = None,
         threads: int = 1,
         precision: Precision = "double",
+        paradigm: str = "openmp",
         record: str | Iterable[str] = (),
         every: str | float | None = None,
         per_cell: str | Iterable[str] = (),
@@ -241,6 +244,9 @@ class Model:
             for if left out, else 1234.
         threads : int
         precision : {'double', 'float'}
+        paradigm : {'openmp', 'cuda'}
+            ``"cuda"`` runs the model on an NVIDIA GPU, by ANNarchy's own code; equal spikes are
+            not promised then, since sums come in any order.
         record : str or iterable of str
             Paths to record besides those of the file: ``pop[0]/v``, ``pop[0:100]/v``,
             ``pop[0,5]/v``, or ``pop/v`` for all cells; ``pop/v@1ms`` for a period of its own.
@@ -257,12 +263,15 @@ class Model:
         InputError
             If an argument is wrong.
         BackendError
-            If there is no compiler, or it fails.
+            If there is no compiler, or it fails, or no GPU.
+        UnsupportedError
+            If ANNarchy has no CUDA code for what the model needs: delays that differ.
         RunError
             If memory does not suffice.
         """
         _check_choice("method", method, METHODS)
         _check_choice("precision", precision, PRECISIONS)
+        _check_choice("paradigm", paradigm, PARADIGMS)
         if threads < 1:
             raise InputError(f"{threads} threads, expected 1 or more")
         step_s, seed = self.step(dt), self._seed(seed)
@@ -279,7 +288,12 @@ class Model:
             )
         with timed(timings, "build"):
             simulator = Simulator(
-                lowering, recordings, step_s, seed, progress=lambda text: progress(text, 0.0)
+                lowering,
+                recordings,
+                step_s,
+                seed,
+                engine=LiveLibrary(lowering.program, paradigm) if paradigm == "cuda" else None,
+                progress=lambda text: progress(text, 0.0),
             )
         return Run(model, simulator, timings)
 

@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,6 +82,66 @@ class Recorded:
     spikes: tuple[Spikes, ...]
 
 
+class Engine(Protocol):
+    """What runs a program: `Library`, or ANNarchy itself."""
+
+    can_rewind: bool
+
+    @property
+    def step(self) -> int:
+        """Number of steps since the start."""
+
+    def create(self) -> None:
+        """Make the populations."""
+
+    def initialize(self, dt_ms: float, seed: int) -> None:
+        """Set the step and the seed."""
+
+    def set(self, neuron: int, symbol: str, value: ArrayLike) -> None:
+        """Set a parameter or variable."""
+
+    def get(self, neuron: int, symbol: str) -> NDArray[np.floating[Any]]:
+        """Return a parameter or variable."""
+
+    def connect(
+        self,
+        projection: int,
+        pre_ranks: NDArray[np.integer[Any]],
+        post_ranks: NDArray[np.integer[Any]],
+        weights: ArrayLike,
+        delays_steps: int | NDArray[np.integer[Any]] = 1,
+        **values: ArrayLike,
+    ) -> None:
+        """Make all connections of a projection."""
+
+    def record(
+        self,
+        neuron: int,
+        symbols: Sequence[str],
+        ranks: Sequence[int] | NDArray[np.integer[Any]] | None = None,
+        period_steps: int = 1,
+    ) -> None:
+        """Record variables."""
+
+    def record_spikes(self, neuron: int) -> None:
+        """Record the spikes of a population."""
+
+    def run(self, n_steps: int) -> None:
+        """Simulate."""
+
+    def drain(self) -> Recorded:
+        """Return what was recorded since the last call."""
+
+    def reset(self, seed: int | None = None) -> None:
+        """Go back to time 0."""
+
+    def rewind(self, step: int) -> None:
+        """Go back to the start of the last `run`, if `can_rewind`."""
+
+    def close(self) -> None:
+        """Free all memory."""
+
+
 class Library:
     """One simulation of a compiled program.
 
@@ -98,6 +158,8 @@ class Library:
     BackendError
         The system cannot load the library.
     """
+
+    can_rewind = True
 
     def __init__(self, built: Built) -> None:
         self._program = built.program

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.annarchy.library import Library
+from izhi_models.annarchy.library import Engine
 from izhi_models.annarchy.lower import Lowering
 from izhi_models.results import Floats, Head, Part, Plan
 from izhi_models.units import from_simulation
@@ -82,12 +82,12 @@ class Recorder:
     recordings : sequence of Recording
     dt_s : float
         Length of a step. [s]
-    library : Library
+    library : Engine
         Initialized.
     """
 
     def __init__(
-        self, lowering: Lowering, recordings: Sequence[Recording], dt_s: float, library: Library
+        self, lowering: Lowering, recordings: Sequence[Recording], dt_s: float, library: Engine
     ) -> None:
         self._lowering = lowering
         self._recordings = tuple(recordings)

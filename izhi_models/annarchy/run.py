@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from izhi_models.annarchy.build import Built, build
 from izhi_models.annarchy.equations import Symbol
-from izhi_models.annarchy.library import Library
+from izhi_models.annarchy.library import Engine, Library
 from izhi_models.annarchy.lower import Group, Lowering
 from izhi_models.annarchy.recorder import Recorder, Recording
 from izhi_models.annarchy.start import member_values, scaled, start_of
@@ -52,6 +52,8 @@ class Simulator:
     dt_s : float
         Length of a step. [s]
     seed : int
+    engine : Engine, optional
+        What runs the program; a compiled `Library` if left out.
     progress : callable, optional
         Called with a line about what is being compiled.
     """
@@ -63,15 +65,19 @@ class Simulator:
         dt_s: float,
         seed: int,
         *,
+        engine: Engine | None = None,
         progress: Callable[[str], None] | None = None,
     ) -> None:
         self.lowering = lowering
         self.dt_s = dt_s
         self.seed = seed
         _check_cells(lowering)
-        self.built: Built = build(lowering.program, progress=progress)
+        self.built: Built | None = None
+        if engine is None:
+            self.built = build(lowering.program, progress=progress)
+            engine = Library(self.built)
         self._groups = list(lowering.groups)
-        self._library = Library(self.built)
+        self._library = engine
         self._library.create()
         self._library.initialize(to_simulation(dt_s, TIME), seed % 2**32)
         for number, link in enumerate(lowering.links):
@@ -310,7 +316,7 @@ class Simulator:
         """Repeat the last steps, in ever smaller parts, up to the first that breaks a state."""
         self._fresh = False
         found = self._first_not_finite()
-        if steps == 1:
+        if steps == 1 or not self._library.can_rewind:
             raise RunError(found)
         start = self._library.step - steps
         self._restore(before, start)

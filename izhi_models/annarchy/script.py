@@ -116,7 +116,7 @@ def write_script(
         ")",
         *_arrays(lowering, wording, values, store),
         "",
-        "net.simulate(DURATION)",
+        "net.simulate(DURATION - DT / 2)  # ANNarchy rounds up to whole steps",
         "",
         "# A step k leads to the time (k + 1) * DT; spikes and rows are those after each step.",
         *_RESULTS,
@@ -326,7 +326,7 @@ def _populations(
     return [*lines, "}", ""]
 
 
-_CONNECT = '''
+CONNECT = '''
 
 def connections(pre, post, dt, pre_cells, post_cells, weights, steps):
     """Return connections, given one by one, in the lists that ANNarchy stores."""
@@ -367,7 +367,7 @@ def connect(projection, pre_cells, post_cells, weights, steps):
 def _connections(lowering: Lowering, wording: Wording, dt_s: float, store: _Store) -> list[str]:
     if not lowering.links:
         return []
-    lines = [*_CONNECT]
+    lines = [*CONNECT]
     for link in lowering.links:
         name = wording.name(link.definition.symbol)
         columns = _columns(link, dt_s)
