@@ -197,7 +197,8 @@ def whole_process(network: networks.Iaf, path: Path, wanted: float) -> Measured:
     """Compare whole commands: from the file to the spikes on the disk, compiled before."""
     line = Measured(f"{network.name}, file to spikes on disk", "", wanted=f">= {wanted:g}")
     with tempfile.TemporaryDirectory() as folder:
-        izhi = [sys.executable, "-m", "izhi_models.cli", "run", str(path), "--no-plot", "--quiet"]
+        start = "from izhi_models.cli import main; main()"
+        izhi = [sys.executable, "-c", start, "run", str(path), "--no-plot", "--quiet"]
         _timed([*izhi, "--out", f"{folder}/a"], folder)  # compiles
         ours = _timed([*izhi, "--out", f"{folder}/b"], folder)
         try:
