@@ -40,7 +40,12 @@ from izhi_models.ir.dynamics import (
     Variable,
 )
 from izhi_models.ir.evaluate import evaluate_scalar
-from izhi_models.ir.passes import order_derived, regimes_to_states, settle_assigned_states
+from izhi_models.ir.passes import (
+    fill_limits,
+    order_derived,
+    regimes_to_states,
+    settle_assigned_states,
+)
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Element
 from izhi_models.lems.kinetics import add_kinetics
@@ -107,7 +112,7 @@ def _once(
 def _lower(model: Model, component: Component) -> Lowered:
     reader = _OwnDynamics(model, component)
     own = reader.lower()
-    dynamics = regimes_to_states(own.dynamics)
+    dynamics = regimes_to_states(fill_limits(own.dynamics))
     values = dict(own.values)
     parts = contained(model, component)
     attached = []

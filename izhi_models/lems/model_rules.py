@@ -29,6 +29,8 @@ _ENDS = (
     ("presynapticPopulation", ("preCellId", "preCell")),
     ("postsynapticPopulation", ("postCellId", "postCell")),
 )
+# Its definition says "NOT YET WORKING" and has no rule for the weight. Source: Synapses.xml.
+_PLACEHOLDER = "stdpSynapse"
 # A group of segments that every cell has. Source: NeuroML 2, segmentGroup.
 _EVERYWHERE = "all"
 
@@ -51,8 +53,19 @@ def check_model(model: Model) -> Iterator[Diagnostic]:
                 yield from _check_simulation(item)
             elif item.type.is_a("EventOutputFile"):
                 yield from _check_format(item)
+            elif item.type.is_a(_PLACEHOLDER):
+                yield from _check_placeholder(item)
     yield from _check_circles(model)
     yield from _check_target(model)
+
+
+def _check_placeholder(component: Component) -> Iterator[Diagnostic]:
+    yield Diagnostic(
+        f"'{component.id}' transmits as an expTwoSynapse does, and does not learn",
+        component.span,
+        (f"{_PLACEHOLDER} is a placeholder in NeuroML: its definition changes no weight",),
+        "warning",
+    )
 
 
 def _check_needed(component: Component) -> Iterator[Diagnostic]:
