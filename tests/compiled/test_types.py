@@ -27,7 +27,7 @@ from izhi_models.network import Network, Population
 from izhi_models.results import Results
 
 FOLDER = Path(__file__).parent / "types"
-FILES = ("core_cells", "user_types", "more_user_types", "inputs")
+FILES = ("core_cells", "user_types", "more_user_types", "inputs", "channels")
 DT_MS, N_STEPS = 0.1, 600
 DT = DT_MS * 1e-3
 TIMES_MS = DT_MS * np.arange(N_STEPS + 1)
