@@ -29,8 +29,15 @@ _ENDS = (
     ("presynapticPopulation", ("preCellId", "preCell")),
     ("postsynapticPopulation", ("postCellId", "postCell")),
 )
-# Its definition says "NOT YET WORKING" and has no rule for the weight. Source: Synapses.xml.
-_PLACEHOLDER = "stdpSynapse"
+# Types whose definition lacks what their name says. Source: Synapses.xml, which says "NOT YET
+# WORKING", and Cells.xml, where these densities have the constant current 0.
+_NO_CURRENT = "carries no current: it needs a simulator of many compartments"
+_PLACEHOLDERS = {
+    "stdpSynapse": "transmits as an expTwoSynapse does, and does not learn",
+    "channelDensityNonUniform": _NO_CURRENT,
+    "channelDensityNonUniformNernst": _NO_CURRENT,
+    "channelDensityNonUniformGHK": _NO_CURRENT,
+}
 # A group of segments that every cell has. Source: NeuroML 2, segmentGroup.
 _EVERYWHERE = "all"
 
@@ -53,19 +60,20 @@ def check_model(model: Model) -> Iterator[Diagnostic]:
                 yield from _check_simulation(item)
             elif item.type.is_a("EventOutputFile"):
                 yield from _check_format(item)
-            elif item.type.is_a(_PLACEHOLDER):
-                yield from _check_placeholder(item)
+            yield from _check_placeholder(item)
     yield from _check_circles(model)
     yield from _check_target(model)
 
 
 def _check_placeholder(component: Component) -> Iterator[Diagnostic]:
-    yield Diagnostic(
-        f"'{component.id}' transmits as an expTwoSynapse does, and does not learn",
-        component.span,
-        (f"{_PLACEHOLDER} is a placeholder in NeuroML: its definition changes no weight",),
-        "warning",
-    )
+    for name, what in _PLACEHOLDERS.items():
+        if component.type.is_a(name):
+            yield Diagnostic(
+                f"'{component.id}' {what}",
+                component.span,
+                (f"{name} is a placeholder in the definition of NeuroML",),
+                "warning",
+            )
 
 
 def _check_needed(component: Component) -> Iterator[Diagnostic]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+import zipfile
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -23,8 +24,13 @@ from izhi_models.annarchy.recorder import Recording
 from izhi_models.annarchy.run import Simulator
 from izhi_models.ir.evaluate import Interpreter
 from izhi_models.ir.step import METHODS
+from izhi_models.lems.components import read_model
+from izhi_models.lems.read import core_archive
 from izhi_models.network import Network, Population
 from izhi_models.results import Results
+from tests.conformance import test_single_connections
+from tests.conformance.converged import key_of
+from tests.conformance.test_all_examples import GAPS
 
 FOLDER = Path(__file__).parent / "types"
 FILES = ("core_cells", "user_types", "more_user_types", "inputs", "channels")
@@ -187,6 +193,38 @@ def test_populations_of_one_structure_become_one_neuron() -> None:
         frozenset({"pulsed", "clamped", "listed", "placed"}),
         frozenset({"waved", "ramped", "compounded", "several"}),
     }
+
+
+# What no test can run.
+NEVER = {
+    "KSState": "closedState and openState extend it",
+    "concentrationModel": "the models of concentration extend it",
+    "channelDensityNonUniform": "its definition has no current; a warning says so",
+    "channelDensityNonUniformNernst": "likewise",
+    "channelDensityNonUniformGHK": "likewise",
+}
+
+
+def test_every_type_of_neuroml_with_dynamics_is_run_by_a_test(tmp_path: Path) -> None:
+    with zipfile.ZipFile(core_archive()) as archive:
+        archive.extractall(tmp_path, [item for item in archive.namelist() if "xamples/" in item])
+    single = tmp_path / "single.xml"
+    single.write_text(test_single_connections.MODEL)
+    examples = tmp_path.glob("LEMSexamples/LEMS_NML2_Ex*.xml")
+    files = [*(FOLDER / f"{name}.xml" for name in FILES), single]
+    files += [item for item in examples if key_of(item) not in GAPS]
+    known: dict[str, bool] = {}
+    reached = set()
+    for file in files:
+        declared = read_model(file)
+        for name, item in declared.types.types.items():
+            if item.element.document.is_core:
+                known[name] = any(block.children for block in item.dynamics)
+        for component in declared.components.values():
+            reached |= {part.type.name for part in component.walk()}
+    dynamic = {name for name, has_dynamics in known.items() if has_dynamics}
+    assert len(dynamic) > 110
+    assert dynamic - reached == NEVER.keys()
 
 
 # Inputs against their definitions
