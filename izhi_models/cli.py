@@ -12,11 +12,15 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.markup import escape
 
 from izhi_models.errors import Diagnostic, IzhiError
 
 if TYPE_CHECKING:
+    from izhi_models.checks import CheckReport
     from izhi_models.execute import Report
+
+_ROWS = 8  # of a table, for what holds of one rung
 
 
 def _keep(context: click.Context, _: click.Parameter, form: str) -> str:
@@ -278,6 +282,67 @@ def validate(files: tuple[str, ...], form: str) -> None:
         _report(found, as_json=True)
     if any(item.severity == "error" for item in found):
         sys.exit(2)
+
+
+@commands.command()
+@click.argument("file")
+@click.option(
+    "--rung",
+    "rungs",
+    multiple=True,
+    metavar="NAME",
+    help="spec, equations, trajectory, reference, expected, invariants [all]; may be repeated.",
+)
+@click.option("--tolerance", metavar="TIME", help='Find the step for spikes within "0.1 ms".')
+@click.option(
+    "--expected",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="File of published results (.omt) [those beside FILE that name it].",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder [results/NAME].")
+@click.option("--seed", type=int, default=1234, show_default=True, help="Of the random states.")
+@METHOD
+@click.option("--quiet", is_flag=True, help="Print nothing but faults.")
+@FORMAT
+def check(file: str, out: Path | None, form: str, quiet: bool, **options: Any) -> None:
+    """Check FILE and its run against the specification; write check.json and check.html."""
+    from izhi_models.checks import RUNGS
+    from izhi_models.checks import check as climb
+    from izhi_models.checks.page import write_report
+
+    rungs = options.pop("rungs") or RUNGS
+    with _progress(quiet or form == "json") as progress:
+        report = climb(file, rungs, progress=progress, **options)
+    (folder,) = _folders([file], out)
+    written = write_report(report, folder)
+    if form == "json":
+        click.echo(json.dumps(report.to_dict(), indent=2))
+    elif not quiet:
+        _print_table(report)
+        for path in written:
+            click.echo(f"wrote {_shown(path)}")
+    report.raise_if_failed()
+
+
+def _print_table(report: CheckReport) -> None:
+    """Print a line for each comparison: all that do not hold, the first few of those that do."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("rung", "what", "", "measured", title=str(_shown(report.path)))
+    colors = {"holds": "green", "doubtful": "yellow", "fails": "red", "skipped": "dim"}
+    for rung in report.rungs:
+        held = [item for item in rung.findings if item.verdict == "holds"]
+        for item in rung.findings:
+            if item in held[_ROWS:]:
+                continue
+            color = colors[item.verdict]
+            cells = (escape(item.what), f"[{color}]{item.verdict}[/]", escape(item.measured))
+            table.add_row(f"{rung.name} ({rung.seconds:.1f} s)", *cells)
+        if len(held) > _ROWS:
+            table.add_row(rung.name, f"and {len(held) - _ROWS} more", "[green]holds[/]", "")
+    Console().print(table)
 
 
 @commands.command()

@@ -152,6 +152,23 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """A network as its file declares it, before anything is made part of the cells.
+
+    Parameters
+    ----------
+    populations : dict of str to Population
+        With the dynamics of the cells alone.
+    inputs : tuple of Input
+    projections : tuple of Projection
+    """
+
+    populations: dict[str, Population]
+    inputs: tuple[Input, ...]
+    projections: tuple[Projection, ...]
+
+
+@dataclass(frozen=True)
 class Network:
     """Populations, their connections, and shared quantities.
 
@@ -165,6 +182,9 @@ class Network:
         Quantities of the network that cells may require, such as its temperature. [SI]
     seed : int or None
         From which connections were drawn; None if none were.
+    parts : Parts, optional
+        What it was made of, for who wants to make it in another way; None if what holds the
+        network shows its cells quantities.
     """
 
     id: str
@@ -172,6 +192,7 @@ class Network:
     projections: tuple[Projection, ...] = ()
     shared: dict[str, tuple[Dimension, float]] = field(default_factory=dict)
     seed: int | None = None
+    parts: Parts | None = field(default=None, compare=False, repr=False)
 
     @property
     def n_neurons(self) -> int:

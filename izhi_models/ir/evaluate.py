@@ -310,7 +310,8 @@ class Interpreter:
         self._evaluation = _Evaluation(n, np.random.default_rng([seed, 1]))
         self._scope = _given(self.dynamics, values, n)
         self._scope[STEP_NAME] = np.full(n, dt)
-        self._scope |= initial_values(self.dynamics, values, n, seed)
+        self.start = initial_values(self.dynamics, values, n, seed)
+        self._scope |= self.start
 
     def value(self, name: str) -> Array:
         """Return the value of an exposure, variable or parameter in each cell now."""
@@ -320,6 +321,34 @@ class Interpreter:
                 Diagnostic(f"'{name}' is not defined", notes=suggest(name, self._scope))
             )
         return self._scope[found]
+
+    def set(self, name: str, values: ArrayLike) -> None:
+        """Give a state, parameter or requirement other values from now on.
+
+        Parameters
+        ----------
+        name : str
+        values : float or array (n,)
+        """
+        self._scope[name] = np.broadcast_to(np.asarray(values, dtype=float), self.n).copy()
+
+    def receive(self, arrivals: Mapping[str, Sequence[int]]) -> None:
+        """Let events arrive now, and compute what the next step starts from.
+
+        What they make a component send at once is lost: see `advance`.
+
+        Parameters
+        ----------
+        arrivals : mapping of str to sequence of int
+            By in port: cells at which an event arrives, once per event.
+        """
+        scope = self._scope
+        scope[TIME_NAME] = np.full(self.n, (self.n_done + 1) * self.dt)
+        with _quiet():
+            for port, cells in arrivals.items():
+                self._receive(port, cells, {})
+            for item in self.step.definitions:
+                scope[item.name] = self._evaluation.number(item.value, scope)
 
     def advance(self, arrivals: Mapping[str, Sequence[int]] | None = None) -> dict[str, list[int]]:
         """Do one step.

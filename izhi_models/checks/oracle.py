@@ -1,0 +1,394 @@
+"""The interpreter of single cells, each with every input and synapse of its own: nothing is shared.
+
+The back end merges populations, puts inputs into slots and sums synapses before it compiles. Here
+none of that is done: a cell is composed with each of its inputs and one synapse for each of its
+connections, and `ir.evaluate` does its steps. What reaches a cell from others, events and what a
+synapse reads at the other end, is given from outside, so that a few cells of a large network can
+be checked alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from izhi_models.expr import Expr, is_random, names
+from izhi_models.ir.compose import Attached, compose
+from izhi_models.ir.dynamics import Dynamics, Variable
+from izhi_models.ir.evaluate import Interpreter
+from izhi_models.ir.passes import exact_times, order_derived
+from izhi_models.network import PEER, WEIGHT, Network, Parts, Population, Projection, Values
+
+Floats = NDArray[np.float64]
+Sent = Mapping[str, NDArray[np.int32]]
+
+MAX_CONNECTIONS = 400  # of one cell; more are composed too slowly
+_SUM = "@total"
+
+
+@dataclass(frozen=True)
+class Source:
+    """From where events come to a place of a cell.
+
+    Parameters
+    ----------
+    population : str
+    cell : int
+    delay : int
+        Steps from the end of the step of the spike; at least 1.
+    delay_s : float
+        As the file gives it. [s]
+    port : str
+        In port of the cell as composed.
+    """
+
+    population: str
+    cell: int
+    delay: int
+    delay_s: float
+    port: str
+
+
+@dataclass
+class Own:
+    """Synapses of one projection on one cell that are integrated for each connection.
+
+    They are not part of the cell's step: what they add up to is held over it.
+
+    Parameters
+    ----------
+    projection : Projection
+    chosen : int array (n,)
+        Numbers of the connections.
+    synapses : Interpreter
+    totals : dict of str to str
+        Exposure that is added, by parameter of the cell.
+    delays : int array (n,)
+    """
+
+    projection: Projection
+    chosen: NDArray[np.intp]
+    synapses: Interpreter
+    totals: dict[str, str]
+    delays: NDArray[np.int64]
+
+
+@dataclass
+class Cell:
+    """One cell as it is composed, and where to find its parts in the lowered population.
+
+    Parameters
+    ----------
+    population : str
+    index : int
+    dynamics : Dynamics
+    values : dict of str to float
+        Parameters. [SI]
+    names : dict of str to str
+        Names of states and variables here, by those in the lowered population.
+    sources : list of Source
+    own : list of Own
+    uncertain : frozenset of str
+        What follows from random numbers.
+    """
+
+    population: str
+    index: int
+    dynamics: Dynamics
+    values: dict[str, float]
+    names: dict[str, str]
+    sources: list[Source] = field(default_factory=list)
+    own: list[Own] = field(default_factory=list)
+    uncertain: frozenset[str] = frozenset()
+
+    def interpreter(self, dt_s: float, method: str) -> Interpreter:
+        """Return what does the steps of the cell."""
+        return Interpreter(self.dynamics, self.values, 1, dt_s, method=method)
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """Composes cells of a network one by one.
+
+    Parameters
+    ----------
+    network : Network
+        With its parts.
+    parts : Parts
+    dt_s : float
+    """
+
+    network: Network
+    parts: Parts
+    dt_s: float
+
+    def n_connections(self, population: str) -> NDArray[np.int64]:
+        """Return how many connections end at each cell of a population."""
+        size = self.parts.populations[population].size
+        counts = np.zeros(size, dtype=np.int64)
+        for item in self.parts.projections:
+            if item.post == population:
+                counts += np.bincount(item.post_cells, minlength=size)
+        return counts
+
+    def cell(self, population: str, index: int, *, apart: bool = True) -> Cell:
+        """Compose one cell.
+
+        Parameters
+        ----------
+        population : str
+        index : int
+        apart : bool
+            Whether to keep synapses apart from the cell's step that the lowered network does.
+        """
+        builder = _Builder(self, self.parts.populations[population], index, apart)
+        return builder.build()
+
+    def keeps_apart(self, projection: Projection) -> bool:
+        """Return whether the lowered network has a synapse for each connection of a projection."""
+        key = _key(projection)
+        return any(item.own for item in self.network.projections if _key(item) == key)
+
+
+def _key(projection: Projection) -> tuple[str, str, str, str]:
+    return (projection.id, projection.pre, projection.post, projection.synapse)
+
+
+class _Builder:
+    def __init__(self, oracle: Oracle, population: Population, index: int, apart: bool) -> None:
+        self.apart = apart
+        self.oracle = oracle
+        self.population = population
+        self.index = index
+        self.attached: list[Attached] = []
+        self.values: dict[str, float] = _of(population.values, index)
+        self.values |= {name: value for name, (_, value) in oracle.network.shared.items()}
+        self.names: dict[str, str] = {}
+        self.sources: list[Source] = []
+        self.own: list[Own] = []
+
+    def build(self) -> Cell:
+        self._add_inputs()
+        for projection in self.oracle.parts.projections:
+            if projection.post != self.population.id:
+                continue
+            chosen = np.flatnonzero(projection.post_cells == self.index)
+            if self.apart and chosen.size and self.oracle.keeps_apart(projection):
+                self._add_own(projection, chosen)
+            else:
+                for number in chosen.tolist():
+                    self._add_connection(projection, number)
+        whole = exact_times(order_derived(compose(self.population.dynamics, self.attached)))
+        known = {item.name for item in whole.states} | {item.name for item in whole.derived}
+        own = {name for name in known if not self._is_attached(name)}
+        return Cell(
+            self.population.id,
+            self.index,
+            whole,
+            self.values,
+            {**dict(zip(own, own, strict=True)), **self._shared_names(known)},
+            self.sources,
+            self.own,
+            uncertain(whole),
+        )
+
+    def _is_attached(self, name: str) -> bool:
+        return any(name.startswith(f"{item.place}/") for item in self.attached)
+
+    def _shared_names(self, known: set[str]) -> dict[str, str]:
+        """Return the names of what inputs have, by the slots of the lowered population."""
+        return {
+            f"{slot}/{name.removeprefix(f'{place}/')}": name
+            for place, slot in self.names.items()
+            for name in known
+            if name.startswith(f"{place}/")
+        }
+
+    def _place(self, attachment: str) -> str:
+        return f"{attachment}[{len(self.attached)}]"
+
+    def _add(self, attachment: str, dynamics: Dynamics, values: Mapping[str, float]) -> str:
+        place = self._place(attachment)
+        self.attached.append(Attached(attachment, dynamics, place))
+        self.values |= {f"{place}/{name}": value for name, value in values.items()}
+        return place
+
+    def _add_inputs(self) -> None:
+        lowered = self.oracle.network.populations[self.population.id]
+        free: dict[str, list[str]] = {}
+        for item in lowered.attached:
+            if item.cell == self.index:
+                free.setdefault(item.id, []).append(item.place)
+        for source in self.oracle.parts.inputs:
+            if source.population != self.population.id:
+                continue
+            for number in np.flatnonzero(source.cells == self.index).tolist():
+                place = self._add(source.attachment, source.dynamics, _of(source.values, number))
+                if free.get(source.id):
+                    self.names[place] = free[source.id].pop(0)
+
+    def _add_connection(self, projection: Projection, number: int) -> None:
+        place = self._add(
+            projection.attachment, projection.dynamics, _connection(projection, number)
+        )
+        for port in dict.fromkeys(
+            item.port for item in projection.dynamics.on_events if "/" not in item.port
+        ):
+            self.sources.append(
+                Source(
+                    projection.pre,
+                    int(projection.pre_cells[number]),
+                    int(_delays(projection, self.oracle.dt_s)[number]),
+                    float(np.broadcast_to(projection.delays, projection.size)[number]),
+                    f"{place}/{port}",
+                )
+            )
+
+    def _add_own(self, projection: Projection, chosen: NDArray[np.intp]) -> None:
+        """Let the cell gather numbers from outside."""
+        dynamics = projection.dynamics
+        known = dynamics.dimensions()
+        exposures = [
+            item.exposure
+            for item in self.population.dynamics.gathers
+            if item.attachment == projection.attachment
+        ]
+        outside = Dynamics(
+            dynamics.name,
+            parameters=tuple(
+                Variable(f"{name}{_SUM}", known[dynamics.exposed(name) or name])
+                for name in exposures
+            ),
+            exposures=tuple((name, f"{name}{_SUM}") for name in exposures),
+        )
+        place = self._add(
+            projection.attachment, outside, {f"{name}{_SUM}": 0.0 for name in exposures}
+        )
+        each = [_connection(projection, number) for number in chosen.tolist()]
+        values = {name: np.array([item[name] for item in each]) for name in each[0]}
+        values |= {item.name: np.zeros(chosen.size) for item in dynamics.requirements}
+        synapses = Interpreter(
+            exact_times(order_derived(dynamics)), values, chosen.size, self.oracle.dt_s
+        )
+        totals = {f"{place}/{name}{_SUM}": dynamics.exposed(name) or name for name in exposures}
+        delays = _delays(projection, self.oracle.dt_s)[chosen]
+        self.own.append(Own(projection, chosen, synapses, totals, delays))
+
+
+def _of(values: Values, number: int) -> dict[str, float]:
+    """Return the values of one cell or input."""
+    return {
+        name: float(value[number]) if isinstance(value, np.ndarray) else float(value)
+        for name, value in values.items()
+    }
+
+
+def _connection(projection: Projection, number: int) -> dict[str, float]:
+    values = _of(projection.values, number)
+    if projection.has_weights:
+        weights = projection.weights
+        values[WEIGHT] = float(weights[number] if weights.size > 1 else weights[0])
+    else:
+        values.setdefault(WEIGHT, 1.0)
+    return values
+
+
+def _delays(projection: Projection, dt_s: float) -> NDArray[np.int64]:
+    """Return delays in steps: an event acts in the next step at the earliest."""
+    steps = np.maximum(np.rint(projection.delays / dt_s), 1.0).astype(np.int64)
+    return np.broadcast_to(steps, projection.size)
+
+
+def read_at_other_end(projection: Projection) -> dict[str, str]:
+    """Return what a synapse reads of the presynaptic cell, by requirement."""
+    return {
+        item.name: item.name.removeprefix(PEER)
+        for item in projection.dynamics.requirements
+        if item.name.startswith(PEER)
+    }
+
+
+def uncertain(dynamics: Dynamics) -> frozenset[str]:
+    """Return the names of everything that follows from random numbers, after the start.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        Flat.
+    """
+    found: set[str] = set()
+    size = -1
+    while len(found) > size:
+        size = len(found)
+        pairs: list[tuple[str, tuple[Expr, ...]]] = [
+            (item.name, (item.value,)) for item in dynamics.derived
+        ]
+        pairs += [(item.state, (item.value,)) for item in dynamics.rates]
+        pairs += [
+            (item.state, (block.test, item.value))
+            for block in dynamics.conditions
+            for item in block.assignments
+        ]
+        pairs += [
+            (item.state, (item.value,))
+            for block in dynamics.on_events
+            for item in block.assignments
+        ]
+        for name, expressions in pairs:
+            if any(is_random(item) or names(item) & found for item in expressions):
+                found.add(name)
+    return frozenset(found)
+
+
+def chosen_cells(oracle: Oracle, population: str, most: int) -> list[int]:
+    """Return the cells to look at: those with the most and the fewest connections, and others.
+
+    Parameters
+    ----------
+    oracle : Oracle
+    population : str
+    most : int
+        Number of cells at most.
+    """
+    counts = oracle.n_connections(population)
+    fit = np.flatnonzero(counts <= MAX_CONNECTIONS)
+    if fit.size <= most:
+        return [int(item) for item in fit]
+    ordered = fit[np.argsort(counts[fit], kind="stable")]
+    places = np.unique(np.linspace(0, fit.size - 1, most).round().astype(int))
+    return sorted({int(item) for item in ordered[places]})
+
+
+def sends_uncertainly(cell: Cell) -> bool:
+    """Return whether the events of a cell follow from random numbers."""
+    tests = [item.test for item in cell.dynamics.conditions if item.events]
+    return any(is_random(test) or names(test) & cell.uncertain for test in tests)
+
+
+def arrivals(cell: Cell, step: int, sent: Mapping[int, Sent]) -> dict[str, list[int]]:
+    """Return the ports of a cell at which events arrive in a step, once per event.
+
+    Parameters
+    ----------
+    cell : Cell
+    step : int
+    sent : mapping of int to mapping of str to int array
+        Cells that sent in each step so far, by population.
+    """
+    found: dict[str, list[int]] = {}
+    for source in cell.sources:
+        cells = sent.get(step - source.delay, {}).get(source.population, ())
+        if source.cell in cells:
+            found.setdefault(source.port, []).append(0)
+    return found
+
+
+def arrivals_at(own: Own, step: int, sent: Mapping[int, Sent]) -> Iterable[int]:
+    """Return at which of a cell's own synapses an event arrives in a step."""
+    pre = own.projection.pre_cells[own.chosen]
+    for number, (cell, delay) in enumerate(zip(pre.tolist(), own.delays.tolist(), strict=True)):
+        if cell in sent.get(step - delay, {}).get(own.projection.pre, ()):
+            yield number

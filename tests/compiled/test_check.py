@@ -1,0 +1,115 @@
+"""The ladder of checks on small models: what holds, what fails, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from izhi_models.checks import check
+from izhi_models.checks.trains import coincidence, van_rossum
+from izhi_models.cli import commands
+from izhi_models.errors import CheckError, InputError
+from tests.conftest import WriteModel
+
+IAF = (
+    '<iafCell id="cell" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="{C}" '
+    'leakConductance="10nS"/>'
+)
+PULSE = '<pulseGenerator id="pulse" delay="2ms" duration="50ms" amplitude="150pA"/>'
+NETWORK = (
+    '<population id="pop" component="cell" size="1"/><explicitInput target="pop[0]" input="pulse"/>'
+)
+RUN = 'length="30ms" step="0.1ms" target="net"'
+
+
+@pytest.fixture
+def model(write_model: WriteModel) -> Path:
+    return write_model(IAF.format(C="0.1nF") + PULSE, NETWORK, RUN)
+
+
+def test_a_sound_model_holds_on_all_rungs_that_can_be_asked(model: Path) -> None:
+    report = check(model, ["spec", "equations", "trajectory"], tolerance="0.1 ms")
+    report.raise_if_failed()
+    assert [rung.verdict for rung in report.rungs] == ["holds", "holds", "holds"]
+    (events,) = [item for item in report.rung("equations").findings if "events" in item.what]
+    assert int(events.measured.split()[0]) > 0  # the random states lead to spikes
+    assert "--dt" in report.rung("trajectory").findings[-1].measured
+
+
+@pytest.mark.parametrize(("method", "least", "most"), [("euler", 0.85, 1.15), ("midpoint", 1.8, 9)])
+def test_the_order_of_convergence_is_that_of_the_method(
+    model: Path, method: str, least: float, most: float
+) -> None:
+    report = check(model, ["trajectory"], method=method)
+    (found,) = [item for item in report.rung("trajectory").findings if item.what == "pop[0]/v"]
+    orders = found.measured.split("order ")[1].split(", expected")[0].split(", ")
+    assert all(least <= float(order) <= most for order in orders), found.measured
+
+
+def test_a_capacitance_below_zero_and_a_step_too_long_are_told(write_model: WriteModel) -> None:
+    negative = write_model(IAF.format(C="-0.1nF") + PULSE, NETWORK, RUN)
+    with pytest.raises(CheckError, match=r"pop/C.*outside what it can physically be"):
+        check(negative, ["spec"]).raise_if_failed()
+    slow = write_model(IAF.format(C="0.1nF") + PULSE, NETWORK, RUN.replace("0.1ms", "25ms"))
+    with pytest.raises(CheckError, match="time constant 10 ms, step 25 ms"):
+        check(slow, ["spec"]).raise_if_failed()
+
+
+def test_published_results_are_compared(model: Path) -> None:
+    # Closed formula: v relaxes towards -45 mV with 10 ms, from -60 mV, and from -65 mV after the
+    # spike at -50 mV.
+    times = [2 + 10 * np.log(15 / 5.5), 2 + 10 * np.log(15 / 5) + 10 * np.log(20 / 5.5)]
+    (model.parent / "a.mep").write_text(
+        f"experiments:\n  e:\n    expected:\n      spike times: [{times[0]}, {times[1]}]\n"
+    )
+    text = (
+        "target: model.xml\nengine: jNeuroML\nmep: a.mep\nexperiments:\n  e:\n    observables:\n"
+        "      spike times:\n        file:\n          path: v.dat\n          columns: [0, 1]\n"
+        "          scaling: [1000, 1000]\n        spike detection:\n"
+        "          method: threshold\n          threshold: -50.5\n        tolerance: {}\n"
+    )
+    (model.parent / "a.omt").write_text(text.format("0.02"))
+    assert check(model, ["expected"]).rung("expected").verdict == "holds"
+    (model.parent / "a.omt").write_text(text.format("0.00001"))
+    with pytest.raises(CheckError, match=r"expected: a\.omt: e, spike times"):
+        check(model, ["expected"]).raise_if_failed()
+
+
+def test_the_command_writes_a_report_and_fails_with_its_own_code(
+    write_model: WriteModel, tmp_path: Path
+) -> None:
+    path = write_model(IAF.format(C="-0.1nF") + PULSE, NETWORK, RUN)
+    out = tmp_path / "out"
+    done = CliRunner().invoke(commands, ["check", str(path), "--rung", "spec", "--out", str(out)])
+    assert done.exit_code == 6
+    assert "outside what it can physically be" in done.output
+    found = json.loads((out / "check.json").read_text())
+    assert found["holds"] is False
+    assert [rung["name"] for rung in found["rungs"]] == ["spec"]
+    page = (out / "check.html").read_text()
+    assert "outside what it can physically be" in page
+
+
+def test_the_page_holds_its_figures(model: Path, tmp_path: Path) -> None:
+    arguments = ["check", str(model), "--rung", "trajectory", "--out", str(tmp_path), "--quiet"]
+    assert CliRunner().invoke(commands, arguments).exit_code == 0
+    assert "data:image/png;base64," in (tmp_path / "check.html").read_text()
+
+
+def test_a_rung_that_does_not_exist_is_refused(model: Path) -> None:
+    with pytest.raises(InputError, match="did you mean 'equations'"):
+        check(model, ["equation"])
+
+
+def test_measures_of_spike_trains() -> None:
+    train, later = np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2004, 0.3])
+    assert coincidence(train, train, 1e-6) == 1.0
+    assert coincidence(train, later, 1e-4) == pytest.approx(4 / 6)
+    assert coincidence(train, train[:2], 1e-4) == pytest.approx(4 / 5)
+    assert van_rossum(train, train, 0.01) == pytest.approx(0.0, abs=1e-12)
+    # A spike too many, far from all others, counts 1.
+    assert van_rossum(train, train[:2], 0.001) == pytest.approx(1.0, rel=1e-6)
