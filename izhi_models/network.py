@@ -5,7 +5,8 @@ No object per neuron or connection, no input or output.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,37 @@ Values = dict[str, float | NDArray[np.float64]]
 
 PEER = "peer/"  # before the name of what a synapse reads at the other end. Source: gapJunction
 WEIGHT = "weight"  # the property that a connection sets. Source: NeuroML 2, connectionWD
+
+
+@dataclass(frozen=True)
+class Compartments:
+    """Where the compartments of a population of cells are found.
+
+    The cells of the population are the compartments with the root, number 0. The others are cells
+    of populations beside it.
+
+    Parameters
+    ----------
+    size : int
+        Number of cells.
+    place : callable
+        Returns the number of the compartment at a fraction of a segment.
+    has_segment : callable
+        Tells whether a cell has a segment.
+    owners : tuple of str
+        The population of each compartment.
+    ranks : int32 array (n_compartments,)
+        Its place among the compartments there: a block of `size` cells.
+    fastest_hz : float
+        The greatest sum of a compartment's axial conductances over its capacitance. [1/s]
+    """
+
+    size: int
+    place: Callable[[int, float], int]
+    has_segment: Callable[[int], bool]
+    owners: tuple[str, ...]
+    ranks: NDArray[np.int32]
+    fastest_hz: float
 
 
 @dataclass(frozen=True)
@@ -42,6 +74,10 @@ class Population:
     synapses : dict of str to dict of str to int array
         Where the synapses of each component that act on a cell as one are found: places in the
         dynamics, each with the cells for which it is this one.
+    compartments : Compartments, optional
+        Of cells that have several.
+    part_of : str
+        The population of the cells whose compartments these are, if it is another.
     """
 
     id: str
@@ -52,6 +88,8 @@ class Population:
     positions: NDArray[np.float64] | None = None
     attached: tuple[Placed, ...] = ()
     synapses: dict[str, dict[str, NDArray[np.int32]]] = field(default_factory=dict)
+    compartments: Compartments | None = field(default=None, compare=False, repr=False)
+    part_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +154,8 @@ class Projection:
         Why it does, for people.
     span : Span, optional
         Where it is declared.
+    post_segments : int32 array (n,), optional
+        On which segment each ends, on cells of several compartments.
     """
 
     id: str
@@ -135,11 +175,24 @@ class Projection:
     own: dict[str, str] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     span: Span | None = field(default=None, compare=False, repr=False)
+    post_segments: NDArray[np.int32] | None = None
 
     @property
     def size(self) -> int:
         """Number of connections."""
         return self.pre_cells.size
+
+    def some(self, chosen: NDArray[np.intp]) -> Projection:
+        """Return some of the connections, by their numbers."""
+        segments = self.post_segments
+        return replace(
+            self,
+            pre_cells=self.pre_cells[chosen],
+            post_cells=self.post_cells[chosen],
+            weights=self.weights if self.weights.size == 1 else self.weights[chosen],
+            delays=self.delays if self.delays.size == 1 else self.delays[chosen],
+            post_segments=None if segments is None else segments[chosen],
+        )
 
 
 @dataclass(frozen=True)
@@ -184,7 +237,7 @@ class Network:
         From which connections were drawn; None if none were.
     parts : Parts, optional
         What it was made of, for who wants to make it in another way; None if what holds the
-        network shows its cells quantities.
+        network shows its cells quantities, or cells have several compartments.
     """
 
     id: str

@@ -40,6 +40,7 @@ from izhi_models.lems.validate import find_faults
 from izhi_models.library import find_model
 from izhi_models.network import Network, Population, Projection
 from izhi_models.results import Results
+from izhi_models.stability import check_step
 from izhi_models.units import TIME, Dimension, parse_quantity
 
 DEFAULT_STEP = "0.025 ms"
@@ -275,6 +276,7 @@ class Model:
         if threads < 1:
             raise InputError(f"{threads} threads, expected 1 or more")
         step_s, seed = self.step(dt), self._seed(seed)
+        check_step(self.network, step_s, method)
         timings = dict(self.timings)
         model = self._drawn_from(seed, timings)
         recordings = model.recordings(_listed(record), every, step_s)
@@ -343,7 +345,11 @@ class Model:
             cells = chosen.setdefault((item.population, item.name, 1, item.is_whole), {})
             cells[item.index] = item.variable
         if self.experiment.simulation is None and not extra:
-            main = ((name, _main_variable(item)) for name, item in self.network.populations.items())
+            main = (
+                (name, _main_variable(item))
+                for name, item in self.network.populations.items()
+                if not item.part_of
+            )
             extra = [f"{name}/{variable}" for name, variable in main if variable is not None]
         step_s = self.step(dt)
         for text in extra:

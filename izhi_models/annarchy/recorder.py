@@ -121,13 +121,18 @@ class Recorder:
             item.id: item.size
             for neuron, group in zip(neurons, groups, strict=True)
             for item in group.populations
-            if neuron.spike is not None
+            if neuron.spike is not None and not item.part_of
         }
         return Plan(
             duration_s=duration_s,
             dt_s=self._dt_s,
             start_s=float(step_times(np.array(first), self._dt_s)),
-            components={item.id: item.component for group in groups for item in group.populations},
+            components={
+                item.id: item.component
+                for group in groups
+                for item in group.populations
+                if not item.part_of
+            },
             traces=tuple(self._heads()),
             n_rows=tuple(len(_rows(first, first + n_steps, period)) for period in self._axes),
             spikes={
@@ -174,6 +179,9 @@ class Recorder:
             symbol = self._lowering.groups[source.number].symbols[source.variable]
             tables[source] = from_simulation(trace.values, symbol.dimension)
         rows = [_rows(first + 1, first + n_steps, period) for period in self._axes]
+        parts = {
+            item.id for group in self._lowering.groups for item in group.populations if item.part_of
+        }
         return Part(
             tuple(self._times(item) for item in rows),
             tuple(
@@ -184,6 +192,7 @@ class Recorder:
                 name: found
                 for item in drained.spikes
                 for name, found in self._spikes(item.neuron, item.steps, item.ranks).items()
+                if name not in parts
             },
         )
 

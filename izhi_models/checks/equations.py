@@ -127,7 +127,10 @@ def check_equations(model: Model, *, method: str = "auto", seed: int = 1234) -> 
     """
     network = model.network
     if network.parts is None:
-        return [Finding("equations", "skipped", "what holds the network shows it quantities")]
+        why = "what holds the network shows it quantities"
+        if any(item.compartments is not None for item in network.populations.values()):
+            why = "its cells have several compartments"
+        return [Finding("equations", "skipped", why)]
     dt_s = model.step()
     oracle = Oracle(network, network.parts, dt_s)
     lowering = model.lower(model.recordings(), method=method)

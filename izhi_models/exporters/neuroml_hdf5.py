@@ -48,6 +48,15 @@ def write_neuroml_hdf5(model: Model, network: Network, path: Path) -> None:
     InputError
         If the file cannot be written.
     """
+    for population in network.populations.values():
+        if population.compartments is not None:
+            raise UnsupportedError(
+                Diagnostic(
+                    f"the cells of '{population.id}' have several compartments, and cannot be "
+                    "written to this format yet",
+                    notes=("NeuroML's own tools write it from XML: pynml -hdf5",),
+                )
+            )
     components = _components(model, network)
     version = "latest" if len(components) > _LONGEST_ATTRIBUTE else "earliest"
     with replacing(path) as temporary, h5py.File(temporary, "w", libver=version) as file:

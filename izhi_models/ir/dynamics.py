@@ -168,6 +168,9 @@ class Dynamics:
         Exposure name and the variable behind it.
     attachments : tuple of Attachment
     gathers : tuple of Gather
+    inflows : tuple of (str, str)
+        Parameters that come from outside in every step and change smoothly, with the variable
+        that tells their value in the middle of the step from those at its start.
     """
 
     name: str = field(compare=False)
@@ -186,6 +189,7 @@ class Dynamics:
     exposures: tuple[tuple[str, str], ...] = ()
     attachments: tuple[Attachment, ...] = ()
     gathers: tuple[Gather, ...] = ()
+    inflows: tuple[tuple[str, str], ...] = ()
 
     def dimensions(self) -> dict[str, Dimension]:
         """Return the dimension of every name that expressions may read."""

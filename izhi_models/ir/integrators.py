@@ -7,7 +7,7 @@ new value. Names with ``@`` are those of intermediate quantities.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from izhi_models.expr import (
     ONE,
@@ -368,10 +368,22 @@ def automatic(dynamics: Dynamics) -> Advance:
     Without gates a cell does, step for step, what the definition of LEMS says and other
     simulators do. With them the error of Euler, of the first order, is many steps after some
     spikes. A gate is a state that relaxes at a rate set by what it acts back on: see
-    `Coupling.has_gates`.
+    `Coupling.has_gates`. The compartments of a cell are of one order, with gates or without.
     """
-    return (exponential_midpoint if Coupling(dynamics).has_gates else euler)(dynamics)
+    relaxes = bool(dynamics.inflows) or Coupling(dynamics).has_gates
+    return (exponential_midpoint if relaxes else euler)(dynamics)
 
+
+def with_inflows_ahead(dynamics: Dynamics) -> Dynamics:
+    """Return the dynamics with what flows in read in the middle of the step by all rates."""
+    ahead: dict[str, Expr] = {now: Name(then) for now, then in dynamics.inflows}
+    return replace(
+        dynamics,
+        rates=tuple(replace(item, value=substitute(item.value, ahead)) for item in dynamics.rates),
+    )
+
+
+FIRST_ORDER = ("euler", "exponential_euler")  # they read what flows in as it is at the start
 
 METHODS: Mapping[str, Callable[[Dynamics], Advance]] = {
     "auto": automatic,

@@ -104,4 +104,5 @@ def rename_all(
         in_ports=ports(named.in_ports),
         out_ports=ports(named.out_ports),
         exposures=tuple((exposure, name(variable)) for exposure, variable in named.exposures),
+        inflows=tuple((name(now), name(ahead)) for now, ahead in named.inflows),
     )

@@ -101,6 +101,8 @@ def make_step(
     if dynamics.regimes or dynamics.gathers:
         raise InternalError(f"'{dynamics.name}' still has regimes or open lists of attachments")
     running = map_expressions(dynamics, _after_start)
+    if method not in integrators.FIRST_ORDER:
+        running = integrators.with_inflows_ahead(running)
     advance = integrators.METHODS[method](running)
     step = Step(
         parameters=(*running.parameters, *running.requirements),

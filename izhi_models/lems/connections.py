@@ -13,22 +13,34 @@ from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.lists import Gathered, check_list
+from izhi_models.lems.lists import Gathered, Rows, check_list
 from izhi_models.lems.lower import lower_part
 from izhi_models.lems.tables import Numbers
 from izhi_models.lems.targets import (
-    SEGMENT_LIMITS,
+    End,
+    Sites,
     attachment_of,
     check_gathered,
+    check_site,
     find_cell,
     find_population,
     read_path,
-    refuse_segments,
+    without_site,
 )
 from izhi_models.network import Population, Projection
 
 # Where a network keeps its event connections.
 EVENT_PLACES = ("projections", "synapticConnections")
+
+
+_ENDS = (
+    End("preCellId", "preSegmentId", "preFractionAlong"),
+    End("postCellId", "postSegmentId", "postFractionAlong"),
+)
+_SINGLE_ENDS = (
+    End("from", "preSegmentId", "preFractionAlong"),
+    End("to", "postSegmentId", "postFractionAlong"),
+)
 
 
 class _Group:
@@ -37,12 +49,13 @@ class _Group:
     Parameters
     ----------
     first : Component
+    pre, post : Sites
     """
 
-    def __init__(self, first: Component) -> None:
+    def __init__(self, first: Component, pre: Sites, post: Sites) -> None:
         self.first = first
-        self.pre = Gathered(np.int32)
-        self.post = Gathered(np.int32)
+        self.pre = pre
+        self.post = post
         self.weights = Gathered(np.float64)
         self.delays = Gathered(np.float64)
 
@@ -101,7 +114,7 @@ def _lower_projection(
         if "preCellId" not in connection.type.paths:
             continue  # a rule, which is no connection
         try:
-            _add(groups, connection, ("preCellId", "postCellId"), populations)
+            _add(groups, connection, _ENDS, populations)
         except InputError as error:
             faults.extend(error.diagnostics)
     raise_if_errors(faults)
@@ -134,7 +147,7 @@ def _lower_singles(
             )
         groups = kinds.setdefault(component.texts.get("synapse", ""), {})
         try:
-            _add(groups, component, ("from", "to"), populations)
+            _add(groups, component, _SINGLE_ENDS, populations)
         except InputError as error:
             faults.extend(error.diagnostics)
     raise_if_errors(faults)
@@ -148,34 +161,38 @@ def _lower_singles(
 def _add(
     groups: dict[tuple[str, str, str], _Group],
     connection: Component,
-    ends: tuple[str, str],
+    ends: tuple[End, End],
     populations: dict[str, Population],
 ) -> None:
-    (pre, pre_cell), (post, post_cell) = (read_path(connection, end, populations) for end in ends)
-    limits = {ends[0]: pre.size - 1, ends[1]: post.size - 1}
-    check_list(
-        connection,
-        lambda item: _check(item, ends, populations),
-        lambda rows: rows.outside(limits | SEGMENT_LIMITS) | _negative(rows.column("delay")),
-    )
+    found = [read_path(connection, end.cell, populations) for end in ends]
+    (pre, pre_cell), (post, post_cell) = found
+
+    def wrong(rows: Rows) -> NDArray[np.bool_]:
+        outside = rows.outside({ends[0].cell: pre.size - 1, ends[1].cell: post.size - 1})
+        outside = outside | _negative(rows.column("delay"))
+        return outside | without_site(rows, pre, ends[0]) | without_site(rows, post, ends[1])
+
+    check_list(connection, lambda item: _check(item, ends, populations), wrong)
     key = (pre.id, post.id, connection.texts.get("destination", ""))
-    group = groups.setdefault(key, _Group(connection))
-    group.pre.add(connection, ends[0], pre_cell)
-    group.post.add(connection, ends[1], post_cell)
+    if key not in groups:
+        groups[key] = _Group(connection, Sites(pre, ends[0]), Sites(post, ends[1]))
+    group = groups[key]
+    group.pre.add(connection, pre_cell)
+    group.post.add(connection, post_cell)
     group.weights.add(connection, "weight", connection.values.get("weight", 1.0))
     group.delays.add(connection, "delay", connection.values.get("delay", 0.0))
 
 
 def _check(
-    connection: Component, ends: tuple[str, str], populations: dict[str, Population]
+    connection: Component, ends: tuple[End, End], populations: dict[str, Population]
 ) -> None:
-    for end in ends:
-        find_cell(connection, end, populations)
+    found = [find_cell(connection, end.cell, populations)[0] for end in ends]
     if connection.values.get("delay", 0.0) < 0.0:
         raise InputError(
             Diagnostic("a delay cannot be negative", connection.element.attribute_span("delay"))
         )
-    refuse_segments(connection)
+    for population, end in zip(found, ends, strict=True):
+        check_site(connection, population, end)
 
 
 def _negative(delays: Numbers | None) -> NDArray[np.bool_]:
@@ -216,6 +233,7 @@ def _projection(
         delays=group.delays.shortest(),
         has_weights="weight" in group.first.type.parameters,
         span=group.first.span,
+        post_segments=group.post.segments(),
     )
 
 

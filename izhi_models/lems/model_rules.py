@@ -31,7 +31,7 @@ _ENDS = (
 )
 # Types whose definition lacks what their name says. Source: Synapses.xml, which says "NOT YET
 # WORKING", and Cells.xml, where these densities have the constant current 0.
-_NO_CURRENT = "carries no current: it needs a simulator of many compartments"
+_NO_CURRENT = "carries no current: it needs a cell of several compartments"
 _PLACEHOLDERS = {
     "stdpSynapse": "transmits as an expTwoSynapse does, and does not learn",
     "channelDensityNonUniform": _NO_CURRENT,
@@ -67,6 +67,8 @@ def check_model(model: Model) -> Iterator[Diagnostic]:
 
 def _check_placeholder(component: Component) -> Iterator[Diagnostic]:
     for name, what in _PLACEHOLDERS.items():
+        if what is _NO_CURRENT and _is_divided(component):
+            continue
         if component.type.is_a(name):
             yield Diagnostic(
                 f"'{component.id}' {what}",
@@ -74,6 +76,15 @@ def _check_placeholder(component: Component) -> Iterator[Diagnostic]:
                 (f"{name} is a placeholder in the definition of NeuroML",),
                 "warning",
             )
+
+
+def _is_divided(component: Component) -> bool:
+    """Tell whether a component is part of a cell whose compartments give it a meaning."""
+    owner = component.parent
+    while owner is not None and not owner.type.is_a("baseCell"):
+        owner = owner.parent
+    shapes = owner.children.get("morphology", ()) if owner is not None else ()
+    return any(len(item.children.get("segments", ())) > 1 for item in shapes)
 
 
 def _check_needed(component: Component) -> Iterator[Diagnostic]:

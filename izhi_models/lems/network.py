@@ -20,21 +20,26 @@ from izhi_models.errors import (
     suggest,
 )
 from izhi_models.ir.dynamics import RESERVED, Dynamics, Variable
+from izhi_models.lems.apart import set_apart, watched
+from izhi_models.lems.compartments import divide
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.connections import EVENT_PLACES, lower_projections
 from izhi_models.lems.holders import drive
-from izhi_models.lems.lists import Gathered, check_list, count
+from izhi_models.lems.lists import Gathered, Rows, check_list, count
 from izhi_models.lems.lower import Lowered, lower_component, lower_part, reserved
 from izhi_models.lems.rules import find_rules
+from izhi_models.lems.spread import spread, with_compartments
 from izhi_models.lems.structure import lower_rules
 from izhi_models.lems.targets import (
-    SEGMENT_LIMITS,
+    End,
+    Sites,
     attachment_of,
     check_gathered,
+    check_site,
     find_cell,
     read_path,
-    refuse_segments,
     sent_ports,
+    without_site,
 )
 from izhi_models.lems.tunnels import CONTINUOUS_PLACES, lower_tunnels
 from izhi_models.memory import shortage
@@ -42,6 +47,7 @@ from izhi_models.network import Input, Network, Parts, Population, Values
 from izhi_models.units import Dimension
 
 _TEMPERATURE = Dimension(k=1)
+_END = End("target", "segmentId", "fractionAlong")
 DEFAULT_SEED = 1234  # that of the reference interpreter
 _BYTES_PER_NAME = 24  # a value for each cell, and two while they are set up
 _SUPPORTED = {
@@ -59,6 +65,7 @@ def lower_network(
     network: Component,
     seed: int = DEFAULT_SEED,
     holders: Sequence[tuple[str, Lowered]] = (),
+    recorded: Sequence[str] = (),
 ) -> Network:
     """Lower a network to populations with their inputs.
 
@@ -71,6 +78,8 @@ def lower_network(
         Of what its rules draw.
     holders : sequence of (str, Lowered)
         What holds the network and shows it quantities: see `lems.holders`.
+    recorded : sequence of str
+        Paths that will be recorded, as far as they are known: see `lems.apart`.
     """
     faults: list[Diagnostic] = []
     rules = find_rules(network)
@@ -108,17 +117,26 @@ def lower_network(
         for item in network.type.parameters.values()
         if item.name in network.values and item.dimension is not None
     }
-    finished, connected = attach(populations.values(), inputs, projections)
+    projections = set_apart(
+        projections,
+        watched(recorded, populations),
+        {name: item.size for name, item in populations.items()},
+    )
+    whole = spread(model, populations, inputs, projections)
+    finished, connected = attach(whole.populations, whole.inputs, whole.projections)
     finished = [drive(item, holders) for item in finished]
+    connected.extend(whole.axial)
     for item in finished:
         for requirement in item.dynamics.requirements:
             if requirement.name not in shared:
                 faults.append(_unmet(requirement, item, network))
         _refuse_ports(item.dynamics, item, network)
     raise_if_errors(faults)
-    whole = {item.id: item for item in finished}
-    parts = None if holders else Parts(populations, tuple(inputs), tuple(projections))
-    return Network(network.id, whole, tuple(connected), shared, seed if made.drawn else None, parts)
+    named = {item.id: item for item in finished}
+    parts = None
+    if not holders and not whole.axial:
+        parts = Parts(populations, tuple(inputs), tuple(projections))
+    return Network(network.id, named, tuple(connected), shared, seed if made.drawn else None, parts)
 
 
 def _refuse_ports(dynamics: Dynamics, population: Population, network: Component) -> None:
@@ -135,7 +153,8 @@ def _refuse_ports(dynamics: Dynamics, population: Population, network: Component
 
 def _component_span(population: Population, network: Component) -> Span:
     declared = network.children["populations"]
-    element = next(item.element for item in declared if item.id == population.id)
+    name = population.part_of or population.id
+    element = next(item.element for item in declared if item.id == name)
     return element.attribute_span("component")
 
 
@@ -159,15 +178,18 @@ def _lower_population(model: Model, component: Component) -> Population:
                 component.element.attribute_span("component"),
             )
         )
-    _refuse_compartments(cell)
     _check_time(cell)
     instances = component.children.get("instances", [])
     _check_numbers(instances)
     size = count(instances) if instances else _size(component)
-    lowered = lower_component(model, cell)
-    _check_memory(component, size, lowered.dynamics)
+    divided = divide(model, cell)
+    lowered = lower_component(model, cell) if divided is None else divided.kinds[0].lowered
+    _check_memory(component, size * (1 if divided is None else divided.size), lowered.dynamics)
     values: Values = dict(lowered.values)
-    return Population(component.id, cell.id, lowered.dynamics, values, size, _positions(instances))
+    population = Population(
+        component.id, cell.id, lowered.dynamics, values, size, _positions(instances)
+    )
+    return with_compartments(population, divided)
 
 
 def _check_time(cell: Component) -> None:
@@ -175,21 +197,6 @@ def _check_time(cell: Component) -> None:
         for element in block.children:
             if element.tag.endswith("DerivedVariable") and element.get("name") in RESERVED:
                 raise InputError(reserved(element))
-
-
-def _refuse_compartments(cell: Component) -> None:
-    # The definition of <cell> adds the areas of all segments into one compartment, and says of
-    # itself that this is right for a single segment only.
-    for morphology in cell.children.get("morphology", ()):
-        segments = morphology.children.get("segments", [])
-        if len(segments) > 1:
-            raise UnsupportedError(
-                Diagnostic(
-                    f"'{cell.id}' has {len(segments)} segments, and only cells of one can be run",
-                    segments[1].span,
-                    ("NEURON runs it, through: pynml FILE -neuron -run",),
-                )
-            )
 
 
 def _check_numbers(instances: list[Component]) -> None:
@@ -278,7 +285,7 @@ def _lower_list(
         span = component.element.attribute_span("population")
         hint = suggest(owner, populations)
         raise InputError(Diagnostic(f"no population has the id '{owner}'", span, hint))
-    groups: dict[tuple[str, str], tuple[Gathered, Gathered, Component]] = {}
+    groups: dict[tuple[str, str], tuple[Sites, Gathered, Component]] = {}
     faults: list[Diagnostic] = []
     for _, entry in component.all_children():
         try:
@@ -287,9 +294,9 @@ def _lower_list(
             faults.extend(error.diagnostics)
             continue
         key = (population.id, entry.texts.get("destination", ""))
-        new = (Gathered(np.int64), Gathered(np.float64), entry)
+        new = (Sites(population, _END), Gathered(np.float64), entry)
         cells, weights, _ = groups.setdefault(key, new)
-        cells.add(entry, "target", cell)
+        cells.add(entry, cell)
         weights.add(entry, "weight", entry.values.get("weight", 1.0))
     raise_if_errors(faults)
     lowered = []
@@ -297,7 +304,8 @@ def _lower_list(
         factors = weights.array()
         override: Values = {"weight": factors} if (factors != 1.0).any() else {}
         population = populations[name]
-        lowered.append(_lower_input(model, entry, source, population, cells.array(), override))
+        chosen = cells.array().astype(np.int64)
+        lowered.append(_lower_input(model, entry, source, population, chosen, override))
     return lowered
 
 
@@ -316,10 +324,13 @@ def _input_cell(
 
     def check(item: Component) -> None:
         find_cell(item, "target", populations)
-        refuse_segments(item)
+        check_site(item, population, _END)
 
-    limits = {"target": population.size - 1} | SEGMENT_LIMITS
-    check_list(entry, check, lambda rows: rows.outside(limits))
+    def wrong(rows: Rows) -> NDArray[np.bool_]:
+        outside = rows.outside({"target": population.size - 1})
+        return outside | without_site(rows, population, _END)
+
+    check_list(entry, check, wrong)
     return population, cell
 
 

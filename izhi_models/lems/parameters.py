@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.errors import Diagnostic, InputError, suggest
+from izhi_models.errors import Diagnostic, InputError, UnsupportedError, suggest
 from izhi_models.expr import Expr, names, parse_expression
 from izhi_models.ir.evaluate import evaluate_array
 from izhi_models.lems.components import Component, Model
@@ -114,6 +114,14 @@ def find_parameter(model: Model, network: Network, path: str) -> Parameter:
             )
         )
     population = network.populations[match["population"]]
+    if population.compartments is not None or population.part_of:
+        raise UnsupportedError(
+            Diagnostic(
+                f"the cells of '{population.id}' have several compartments, whose parameters are "
+                "set when the file is read",
+                notes=("set those of the file: --set, or set=... of izhi_models.load",),
+            )
+        )
     cell = int(match["cell"]) if match["cell"] else None
     if cell is not None and cell >= population.size:
         raise InputError(f"'{population.id}' has {population.size} cells: there is no cell {cell}")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from izhi_models.errors import Diagnostic, InputError
 from izhi_models.network import Population
 
-_PATH = re.compile(r"(?P<population>[^\[\]/]+)(?:\[(?P<cells>[^\[\]/]*[:,][^\[\]/]*)\])?/(?!\d).+")
+_PATH = re.compile(r"(?P<population>[^\[\]/]+)(?:\[(?P<cells>[^\[\]/]*[:,][^\[\]/]*)\]|(?!/\d))/.+")
 _ITEM = re.compile(r"\s*(?P<start>\d*)(?:(?P<range>:)(?P<stop>\d*)(?::(?P<step>\d*))?)?\s*")
 
 

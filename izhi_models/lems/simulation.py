@@ -18,11 +18,13 @@ from izhi_models.errors import (
     raise_if_errors,
     suggest,
 )
+from izhi_models.lems.apart import watched
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.holders import Target, find_target, lower_holders
 from izhi_models.lems.lower import contained, lower_component, variable_of
 from izhi_models.lems.network import DEFAULT_SEED, lower_network
 from izhi_models.lems.selection import select_cells
+from izhi_models.lems.spread import component_of
 from izhi_models.lems.targets import sent_ports
 from izhi_models.network import Network, Parts, Population, Projection, Values
 from izhi_models.simulation import (
@@ -141,11 +143,19 @@ def lower_experiment(model: Model, seed: int | None = None) -> Experiment:
     if target.network is None:
         lowered = _lower_alone(model, component, simulation)
     else:
-        lowered = lower_network(model, target.network, seed, lower_holders(model, target))
-    paths = _Paths(model, lowered, target)
-    paths.resolve(simulation)
+        paths = [item.texts["quantity"] for item in simulation.walk() if "quantity" in item.texts]
+        holders = lower_holders(model, target)
+        lowered = lower_network(model, target.network, seed, holders, paths)
+    resolved = _Paths(model, lowered, target)
+    resolved.resolve(simulation)
     return Experiment(
-        lowered, paths.in_plan(plan), paths.quantities, paths.sources, model, target, warnings
+        lowered,
+        resolved.in_plan(plan),
+        resolved.quantities,
+        resolved.sources,
+        model,
+        target,
+        warnings,
     )
 
 
@@ -446,13 +456,51 @@ class _Paths:
             return Quantity(path, carrier, 0, path, variable, is_whole=True)
         path = inside
         population, index, rest = self._cell(path)
+        segment, rest = (rest[0], rest[1:]) if rest and rest[0].isdecimal() else (None, rest)
+        apart = self._apart(path, population, index) if segment is not None else None
+        if apart is not None and len(rest) > 1:
+            population, index, name = apart
+            connections = self._ending(population)[name]
+            variable = self._of_synapse(population, index, connections, rest[1:])
+            return Quantity(path, population.id, index, path, variable, is_whole=True)
+        if segment is not None:
+            population, index = self._compartment(population, index, int(segment))
         if not rest:
             raise InputError(
                 Diagnostic(f"'{path}' names a cell, not a quantity", notes=(f"write {path}/v",))
             )
-        cell = self.model.components[population.component]
+        cell = component_of(self.model, population)
         variable = self._variable(cell, population, index, rest)
+        if segment is not None:  # a compartment is no cell of its own to who looks at results
+            return Quantity(path, population.id, index, path, variable, is_whole=True)
         return Quantity(path, population.id, index, "/".join(rest), variable)
+
+    def _apart(
+        self, path: str, population: Population, index: int
+    ) -> tuple[Population, int, str] | None:
+        """Return the compartment with a connection that has a synapse for itself, and its name."""
+        for one in watched([path], {population.id: population}):
+            for item in self.lowered.projections:
+                owner = self.lowered.populations[item.post]
+                if item.synapse == one.name and population.id in (owner.id, owner.part_of):
+                    found = item.post_cells[item.post_cells % population.size == index]
+                    if found.size:
+                        return owner, int(found[0]), one.name
+        return None
+
+    def _compartment(
+        self, population: Population, index: int, segment: int
+    ) -> tuple[Population, int]:
+        """Return the compartment in the middle of a segment, where segments are recorded."""
+        compartments = population.compartments
+        if compartments is None and segment == 0:
+            return population, index
+        if compartments is None or not compartments.has_segment(segment):
+            raise InputError(Diagnostic(f"'{population.component}' has no segment {segment}"))
+        place = compartments.place(segment, 0.5)
+        rank = int(compartments.ranks[place])
+        owner = self.lowered.populations[compartments.owners[place]]
+        return owner, rank * compartments.size + index
 
     def quantities_of(
         self, population: Population, cells: Sequence[int], path: str
@@ -536,7 +584,7 @@ class _Paths:
                     notes=("they share one synapse, so no single one can be recorded",),
                 )
             )
-        component = self.model.components[synapse]
+        component = self.model.components[synapse.partition(":")[0]]
         places = population.synapses[synapse]
         place = next(place for place, cells in places.items() if index in cells)
         variable = f"{place}/{self._below(component, steps)}"

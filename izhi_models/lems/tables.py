@@ -112,8 +112,6 @@ class Layout:
         starts = np.flatnonzero(codes == ord("<"))[:: self.n_angles]
         columns: dict[str, Numbers] = {}
         for field in self.fields:
-            if field.form is _FRACTION:
-                continue  # nothing reads it: a cell is one point
             first = quotes[:, field.quote] + 1 + field.before
             last = quotes[:, field.quote + 1] - field.after
             read = _whole_numbers if field.form is _WHOLE else _decimals

@@ -6,10 +6,16 @@ Source: NeuroML 2, paths; LEMS, Attachments.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, UnsupportedError, suggest
 from izhi_models.ir.dynamics import Dynamics, OnCondition, OnEvent
 from izhi_models.lems.components import Component
+from izhi_models.lems.lists import Gathered, Rows
+from izhi_models.lems.segments import read_fraction
 from izhi_models.network import Population
 
 # A cell in a path: pop[0], ../pop[0], pop/0/component.
@@ -18,10 +24,7 @@ CELL = re.compile(
     r"(?:\[(?P<index>\d+)\]|/(?P<instance>\d+)(?:/(?P<component>[^/]+))?)"
 )
 
-# Attributes that name a segment, of which a cell has one, and the greatest number.
-SEGMENT_LIMITS = dict.fromkeys(
-    ("segmentId", "preSegmentId", "postSegmentId", "preSegment", "postSegment"), 0
-)
+_MIDDLE = 0.5  # of a segment, where no fraction is given
 
 
 def find_cell(
@@ -104,27 +107,112 @@ def check_index(component: Component, attribute: str, population: Population, in
         )
 
 
-def refuse_segments(component: Component) -> None:
-    """Refuse an input or a connection on a part of a cell that has none.
+@dataclass(frozen=True)
+class End:
+    """The attributes that name a cell and a place on it.
+
+    Parameters
+    ----------
+    cell, segment, fraction : str
+    """
+
+    cell: str
+    segment: str
+    fraction: str
+
+
+class Sites:
+    """Where on the cells of a population inputs or connections of a list end.
+
+    Parameters
+    ----------
+    population : Population
+    end : End
+    """
+
+    def __init__(self, population: Population, end: End) -> None:
+        self.population = population
+        self.end = end
+        self._cells = Gathered(np.int32)
+        self._segments = Gathered(np.int32)
+        self._fractions = Gathered(np.float64)
+
+    def add(self, component: Component, cell: int) -> None:
+        """Add the site of a component, checked, and those of the rows that follow it."""
+        self._cells.add(component, self.end.cell, cell)
+        if self.population.compartments is not None:
+            segment = component.element.get(self.end.segment) or "0"
+            self._segments.add(component, self.end.segment, int(segment))
+            fraction = read_fraction(component, self.end.fraction, _MIDDLE)
+            self._fractions.add(component, self.end.fraction, fraction)
+
+    def segments(self) -> NDArray[np.int32] | None:
+        """Return the segments (n,), or None for cells of one compartment."""
+        return None if self.population.compartments is None else self._segments.array()
+
+    def array(self) -> NDArray[np.int32]:
+        """Return the numbers of the cells (n,), those of compartments in blocks.
+
+        The number of a cell, plus that of the compartment times the number of cells.
+        """
+        cells: NDArray[np.int32] = self._cells.array()
+        compartments = self.population.compartments
+        if compartments is None:
+            return cells
+        sites = np.stack([self._segments.array(), self._fractions.array()], axis=1)
+        distinct, which = np.unique(sites, axis=0, return_inverse=True)
+        places = [compartments.place(int(segment), at) for segment, at in distinct.tolist()]
+        found = np.array(places, dtype=np.int32)[which.reshape(-1)]
+        return cells + found * np.int32(compartments.size)
+
+
+def check_site(component: Component, population: Population, end: End) -> None:
+    """Raise unless a cell has the place that an input or a connection names.
 
     Parameters
     ----------
     component : Component
+    population : Population
+    end : End
 
     Raises
     ------
+    InputError
+        If a cell of several compartments has no such segment.
     UnsupportedError
-        If it names another segment than the first.
+        If a cell of one has not.
     """
-    for name in SEGMENT_LIMITS:
-        if component.texts.get(name, "0") != "0":
-            what = "an input" if name == "segmentId" else "a connection"
-            raise UnsupportedError(
-                Diagnostic(
-                    f"{what} to a segment other than 0 cannot be run",
-                    component.element.attribute_span(name),
-                )
-            )
+    text = component.element.get(end.segment) or "0"
+    compartments = population.compartments
+    span = component.element.attribute_span(end.segment)
+    if compartments is None:
+        if text != "0":
+            what = "an input" if end.segment == "segmentId" else "a connection"
+            message = f"{what} to a segment other than 0 cannot be run"
+            raise UnsupportedError(Diagnostic(message, span))
+        return
+    read_fraction(component, end.fraction, _MIDDLE)
+    if not text.isdecimal() or not compartments.has_segment(int(text)):
+        raise InputError(Diagnostic(f"'{population.component}' has no segment {text}", span))
+
+
+def without_site(rows: Rows, population: Population, end: End) -> NDArray[np.bool_]:
+    """Tell for each row (n,) or (1,) whether `check_site` would raise.
+
+    Parameters
+    ----------
+    rows : Rows
+    population : Population
+    end : End
+    """
+    segments = rows.column(end.segment)
+    if segments is None:
+        return np.zeros(1, dtype=bool)
+    compartments = population.compartments
+    if compartments is None:
+        return np.asarray(segments != 0)
+    known = [item for item in np.unique(segments) if compartments.has_segment(int(item))]
+    return ~np.isin(segments, known)
 
 
 def find_population(

@@ -10,25 +10,31 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, raise_if_errors
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.lists import Gathered, check_list
+from izhi_models.lems.lists import Gathered, Rows, check_list
 from izhi_models.lems.lower import lower_part
 from izhi_models.lems.targets import (
-    SEGMENT_LIMITS,
+    End,
+    Sites,
     attachment_of,
     check_gathered,
     check_index,
+    check_site,
     find_population,
     read_path,
-    refuse_segments,
+    without_site,
 )
 from izhi_models.network import Population, Projection
 
 CONTINUOUS_PLACES = ("electricalProjection", "continuousProjection")
 
-_ENDS = ("preCell", "postCell")
+_ENDS = (
+    End("preCell", "preSegment", "preFractionAlong"),
+    End("postCell", "postSegment", "postFractionAlong"),
+)
 _POPULATIONS = ("presynapticPopulation", "postsynapticPopulation")
 
 
@@ -38,12 +44,13 @@ class _Group:
     Parameters
     ----------
     first : Component
+    read, cells : Sites
     """
 
-    def __init__(self, first: Component) -> None:
+    def __init__(self, first: Component, read: Sites, cells: Sites) -> None:
         self.first = first
-        self.read = Gathered(np.int32)
-        self.cells = Gathered(np.int32)
+        self.read = read
+        self.cells = cells
         self.weights = Gathered(np.float64)
 
 
@@ -82,9 +89,12 @@ def _lower_projection(
             continue
         for end, name in enumerate(_components(connection)):
             key = (end, connection.texts.get(name, ""))
-            group = groups.setdefault(key, _Group(connection))
-            group.cells.add(connection, _ENDS[end], cells[end])
-            group.read.add(connection, _ENDS[1 - end], cells[1 - end])
+            if key not in groups:
+                own, other = (Sites(ends[item], _ENDS[item]) for item in (end, 1 - end))
+                groups[key] = _Group(connection, other, own)
+            group = groups[key]
+            group.cells.add(connection, cells[end])
+            group.read.add(connection, cells[1 - end])
             group.weights.add(connection, "weight", connection.values.get("weight", 1.0))
     raise_if_errors(faults)
     for (end, _), group in groups.items():
@@ -96,15 +106,22 @@ def _cells(
 ) -> list[int]:
     """Return the numbers of the two cells; those of the rows that follow are right as well."""
     pairs = tuple(zip(_ENDS, ends, strict=True))
-    cells = [_cell(connection, name, population, populations) for name, population in pairs]
+    cells = [_cell(connection, end.cell, population, populations) for end, population in pairs]
 
     def check(item: Component) -> None:
-        for name, population in pairs:
-            check_index(item, name, population, _cell(item, name, population, populations))
-        refuse_segments(item)
+        for end, population in pairs:
+            cell = _cell(item, end.cell, population, populations)
+            check_index(item, end.cell, population, cell)
+        for end, population in pairs:
+            check_site(item, population, end)
 
-    limits = {name: population.size - 1 for name, population in pairs}
-    check_list(connection, check, lambda rows: rows.outside(limits | SEGMENT_LIMITS))
+    def wrong(rows: Rows) -> NDArray[np.bool_]:
+        outside = rows.outside({end.cell: population.size - 1 for end, population in pairs})
+        for end, population in pairs:
+            outside = outside | without_site(rows, population, end)
+        return outside
+
+    check_list(connection, check, wrong)
     return cells
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from izhi_models.errors import InternalError
-from izhi_models.expr import Expr, names
+from izhi_models.expr import Expr, Name, names
 from izhi_models.ir.dynamics import (
     Assignment,
     Constant,
@@ -65,12 +65,14 @@ def drop_unused(dynamics: Dynamics, keep: frozenset[str]) -> Dynamics:
         on_events=tuple(_kept_on_events(dynamics, needed, ports)),
         out_ports=tuple(port for port in dynamics.out_ports if port in ports),
         exposures=tuple(item for item in dynamics.exposures if item[1] in needed),
+        inflows=tuple(item for item in dynamics.inflows if item[0] in needed),
     )
 
 
 def _sources(dynamics: Dynamics) -> dict[str, list[Expr]]:
     """Return the expressions on which each state and derived variable depends."""
     sources: dict[str, list[Expr]] = {item.name: [item.value] for item in dynamics.derived}
+    sources |= {now: [Name(ahead)] for now, ahead in dynamics.inflows}
     for rate in dynamics.rates:
         sources.setdefault(rate.state, []).append(rate.value)
     for item in dynamics.start:
