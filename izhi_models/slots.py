@@ -104,7 +104,9 @@ class Needs:
     def __init__(self, population: Population, structures: Structures) -> None:
         self.population = population
         self.structures = structures
-        self.structure = structures.number(population.component, population.dynamics)
+        # Compartments of one cell differ in what they have.
+        cell = population.id if population.part_of else population.component
+        self.structure = structures.number(cell, population.dynamics)
         self.inputs: dict[Kind, list[Input]] = {}
         self.synapses: dict[Kind, dict[str, Component]] = {}
         self.examples: dict[Kind, Projection] = {}

@@ -434,7 +434,16 @@ class _Paths:
     def _source(self, path: str) -> None:
         path = self._inside(path)
         population, index, rest = self._cell(path)
-        if rest:
+        if rest and rest[0].isdecimal() and len(rest) == 1:
+            owner, place = self._compartment(population, index, int(rest[0]))
+            if owner.id != population.id or place != index:
+                raise UnsupportedError(
+                    Diagnostic(
+                        f"the spikes of a cell are those of its root, and not of segment {rest[0]}",
+                        notes=(f"record {path}/v",),
+                    )
+                )
+        elif rest:
             raise InputError(Diagnostic(f"'{path}' is no path of a cell"))
         if not population.dynamics.out_ports:
             raise InputError(

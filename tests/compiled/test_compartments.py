@@ -181,3 +181,174 @@ def test_a_step_is_as_long_as_the_limit_says(tmp_path):
     np.testing.assert_allclose(results.si("pop[0]/0/v"), -0.07, rtol=0, atol=1e-6)
     with pytest.raises(InputError, match="too long"):
         model.compile(dt=longest * 1.01e-3)
+
+
+def test_events_are_sent_where_a_connection_begins(tmp_path):
+    n = 15
+    threshold_mv = -69.5
+    cell = cable("cell", n, n_segments=n).replace('"0mV"', f'"{threshold_mv}mV"')
+    types = '<expOneSynapse id="syn" gbase="1nS" erev="0mV" tauDecay="5ms"/>'
+    connections = "".join(
+        f'<connection id="{k}" preCellId="../pop[0]" postCellId="../post[{k}]"'
+        f' preSegmentId="{segment}" postSegmentId="{segment}"/>'
+        for k, segment in enumerate((0, 7, n - 1))
+    )
+    network = (
+        '<population id="pop" component="cell" size="1"/>'
+        '<population id="post" component="cell" size="3"/>'
+        '<projection id="proj" presynapticPopulation="pop" postsynapticPopulation="post"'
+        f' synapse="syn">{connections}</projection>'
+        '<inputList id="list" population="pop" component="pulse">'
+        '<input id="0" target="../pop[0]" segmentId="0" fractionAlong="0"'
+        ' destination="synapses"/></inputList>'
+    )
+    model = izhi_models.load(write(tmp_path, cell, network, types))
+    paths = [f"post[{k}]/{segment}/v" for k, segment in enumerate((0, 7, n - 1))]
+    step_s = 1e-5
+    results = model.compile(dt=step_s, record=paths).simulate("15 ms")
+    times = np.arange(0.0, 15e-3, step_s)
+    crossed = transient(n, times, 1e-11) > threshold_mv * 1e-3 + 0.07
+    for path, segment in zip(paths, (0, 7, n - 1), strict=True):
+        expected = times[np.argmax(crossed[:, segment])]
+        onset = results.trace(path).times[np.argmax(results.si(path) > -0.07 + 1e-9)]
+        # The event is sent at the end of the step, acts in the next, and v follows in that.
+        assert 0.0 <= onset - expected <= 3.5 * step_s
+    assert results.spikes["pop"].count == 1  # those of the root
+
+
+TAPERED = """\
+<channelDensityNonUniform id="extra" ionChannel="pas" erev="-50mV" ion="non_specific">
+  <variableParameter parameter="condDensity" segmentGroup="cable">
+    <inhomogeneousValue inhomogeneousParameter="{parameter}" value="{value}"/>
+  </variableParameter>
+</channelDensityNonUniform>
+"""
+PLACES = """\
+<inhomogeneousParameter id="path" variable="p" metric="Path Length from root"/>
+<inhomogeneousParameter id="part" variable="r" metric="Path Length from root">
+  <proximal translationStart="0"/><distal normalizationEnd="1"/>
+</inhomogeneousParameter>
+"""
+
+
+def test_densities_that_follow_the_path_from_the_root(tmp_path):
+    n = 5
+    alone = RESISTIVITY * 1e9  # no current along the cell
+    cells = "".join(
+        cable(name, n, channels=TAPERED.format(parameter=parameter, value=value))
+        .replace("</segmentGroup>", f"{PLACES}</segmentGroup>")
+        .replace(f"{RESISTIVITY} ohm_cm", f"{alone} ohm_cm")
+        for name, parameter, value in (
+            ("one", "path", "2 * exp(-p / 300)"),
+            ("two", "part", "1 + 3 * r"),
+        )
+    )
+    network = (
+        '<population id="a" component="one" size="1"/><population id="b" component="two" size="1"/>'
+    )
+    model = izhi_models.load(write(tmp_path, cells, network))
+    (first, second) = (
+        [item for item in model.network.populations.values() if name in (item.id, item.part_of)]
+        for name in "ab"
+    )
+    middles = (np.arange(n) + 0.5) * LENGTH / n
+    name = "biophysicalProperties/membraneProperties/channelDensities[1]/condDensity"
+    for found, expected in (
+        (first, 2.0 * np.exp(-middles / 300.0)),
+        (second, 1.0 + 3.0 * middles / LENGTH),
+    ):
+        values = np.concatenate([np.atleast_1d(item.values[name]) for item in found])
+        np.testing.assert_allclose(np.sort(values), np.sort(expected), rtol=1e-12)
+    results = model.compile(dt="0.02 ms", record=["a[0]/0/v", "b[0]/0/v"]).simulate("200 ms")
+    # Segment 0 is the whole cable, and its middle the third compartment.
+    for path, extra in (("a[0]/0/v", 2 * np.exp(-500 / 300)), ("b[0]/0/v", 2.5)):
+        expected = (LEAK * -0.07 + extra * -0.05) / (LEAK + extra)
+        np.testing.assert_allclose(results.si(path)[-1], expected, rtol=1e-6)
+
+
+CALCIUM = """\
+<ionChannel id="ca" type="ionChannelHH" conductance="10pS" species="ca">
+  <gateHHrates id="p" instances="2">
+    <forwardRate type="HHExpLinearRate" rate="1per_ms" midpoint="-40mV" scale="10mV"/>
+    <reverseRate type="HHExpRate" rate="4per_ms" midpoint="-65mV" scale="-18mV"/>
+  </gateHHrates>
+</ionChannel>
+<decayingPoolConcentrationModel id="pool" restingConc="1e-5 mM" decayConstant="20 ms"
+    shellThickness="0.1 um" ion="ca"/>
+"""
+SPECIES = (
+    '<species id="ca_{0}" ion="ca" concentrationModel="pool" initialConcentration="{1} mM"'
+    ' initialExtConcentration="2 mM" segmentGroup="{0}"/>'
+)
+DENSITIES = {
+    "goldman": '<channelDensityGHK id="ghk" ionChannel="ca" permeability="1e-7 m_per_s" ion="ca"'
+    ' segmentGroup="goldman"/>',
+    "nernst": '<channelDensityNernst id="nernst" ionChannel="ca" condDensity="2 S_per_m2" ion="ca"'
+    ' segmentGroup="nernst"/>',
+}
+START = {"goldman": "5e-5", "nernst": "2e-4"}
+
+
+def calcium_cell(name: str, groups: tuple[str, ...]) -> str:
+    """Return a cell with one segment for each group, of different sizes."""
+    shapes = {"goldman": (20.0, 20.0), "nernst": (50.0, 3.0)}  # length, diameter [um]
+    segments, start = "", 0.0
+    for n, group in enumerate(groups):
+        length, diameter = shapes[group]
+        parent = f'<parent segment="{n - 1}"/>' if n else ""
+        segments += (
+            f'<segment id="{n}">{parent}<proximal x="{start}" y="0" z="0" diameter="{diameter}"/>'
+            f'<distal x="{start + length}" y="0" z="0" diameter="{diameter}"/></segment>'
+        )
+        start += length
+    text = CELL.format(
+        id=name,
+        segments=segments,
+        divisions=1,
+        members="",
+        leak=LEAK,
+        channels="".join(DENSITIES[group] for group in sorted(groups, reverse=True)),
+        resistivity=RESISTIVITY * 1e12,  # no current along the cell
+    )
+    declared = "".join(
+        f'<segmentGroup id="{group}"><member segment="{n}"/></segmentGroup>'
+        for n, group in enumerate(groups)
+    )
+    species = "".join(SPECIES.format(group, START[group]) for group in groups)
+    return text.replace("</morphology>", f"{declared}</morphology>").replace(
+        "<intracellularProperties>", f"<intracellularProperties>{species}"
+    )
+
+
+def test_calcium_in_each_compartment_is_as_in_a_cell_of_its_own(tmp_path):
+    # By the path of cells of one segment, which is held against the reference elsewhere.
+    whole = ("goldman", "nernst")
+    cells = calcium_cell("both", whole)
+    cells += "".join(calcium_cell(f"only_{group}", (group,)) for group in whole)
+    network = '<population id="both_pop" component="both" size="1"/>' + "".join(
+        f'<population id="{group}_pop" component="only_{group}" size="1"/>' for group in whole
+    )
+    network += "".join(
+        f'<inputList id="list_{target}_{k}" population="{target}" component="pulse">'
+        f'<input id="0" target="../{target}[0]" segmentId="{k}" destination="synapses"/>'
+        "</inputList>"
+        for target, k in (("both_pop", 0), ("both_pop", 1), ("goldman_pop", 0), ("nernst_pop", 0))
+    )
+    path = write(tmp_path, cells, network, CALCIUM)
+    text = path.read_text(encoding="utf-8").replace(
+        '<network id="net">',
+        '<network id="net" type="networkWithTemperature" temperature="30 degC">',
+    )
+    path.write_text(text, encoding="utf-8")
+    names = ("v", "caConc", "iCa")
+    paths = [f"both_pop[0]/{k}/{name}" for k in (0, 1) for name in names]
+    paths += [f"{group}_pop[0]/{name}" for group in whole for name in names]
+    results = izhi_models.load(path).compile(dt="0.01 ms", record=paths).simulate("100 ms")
+    for k, group in enumerate(whole):
+        for name in names:
+            found = results.si(f"both_pop[0]/{k}/{name}")
+            expected = results.si(f"{group}_pop[0]/{name}")
+            assert np.ptp(expected) > 0.01 * np.abs(expected).max()
+            # The area goes through a division and a product more, and pi has 9 digits there.
+            bound = 1e-6 * np.abs(expected).max()
+            np.testing.assert_allclose(found, expected, rtol=0, atol=bound)
