@@ -23,8 +23,10 @@ from izhi_models.annarchy.program import (
     Program,
     verify_program,
 )
+from izhi_models.expr import names
 from izhi_models.ir.dimensions import rescale
-from izhi_models.ir.dynamics import Dynamics, Variable
+from izhi_models.ir.dynamics import Derived, Dynamics, Variable
+from izhi_models.ir.invariants import hoist_invariants
 from izhi_models.ir.passes import drop_unused, exact_times, fold_constants
 from izhi_models.ir.step import Step, make_step
 from izhi_models.network import PEER, Network, Population
@@ -44,12 +46,15 @@ class Group:
         By name in the dynamics.
     literals : dict of str to float
         Symbols of numbers that ANNarchy cannot write, and their values.
+    invariants : tuple of Derived
+        What else the program is given, and how it follows from parameters in its units.
     """
 
     populations: tuple[Population, ...]
     dynamics: Dynamics
     symbols: dict[str, Symbol]
     literals: dict[str, float] = field(default_factory=dict)
+    invariants: tuple[Derived, ...] = ()
 
     @property
     def size(self) -> int:
@@ -64,6 +69,11 @@ class Group:
     def _firsts(self) -> dict[str, int]:
         ends = accumulate(item.size for item in self.populations)
         return {item.id: end - item.size for item, end in zip(self.populations, ends, strict=True)}
+
+    def reading(self, name: str) -> tuple[str, ...]:
+        """Return what the program is given of a parameter: itself, and what follows from it."""
+        found = (name, *(item.name for item in self.invariants if name in names(item.value)))
+        return tuple(item for item in found if item in self.symbols)
 
     def value(self, name: str) -> NDArray[np.float64]:
         """Return a parameter of all cells, SI."""
@@ -155,10 +165,15 @@ def lower_network(
         step = make_step(_prepare(dynamics, kept, precision), method, kept)
         apart = {name for item in populations for name in per_cell.get(item.id, ())}
         shared_names = _shared_parameters(step, populations) - apart
+        fixed = {item.name for item in step.parameters} - targets[number].keys()
+        step, invariants = hoist_invariants(step, fixed, kept)
+        shared_names |= {item.name for item in invariants if names(item.value) <= shared_names}
         emission = Emission(step, shared_names, precision, targets[number], kept)
         neuron = emission.neuron(f"neuron_{number}", sum(item.size for item in populations))
         neurons.append(neuron)
-        groups.append(Group(tuple(populations), dynamics, emission.symbols, emission.literals))
+        groups.append(
+            Group(tuple(populations), dynamics, emission.symbols, emission.literals, invariants)
+        )
 
     def readable(population: str, name: str) -> str:
         group = groups[ends[population].neuron]

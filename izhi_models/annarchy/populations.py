@@ -137,7 +137,7 @@ def _struct(number: int, neuron: Neuron, program: Program, description: dict[str
         )
         for entry in description["random_distributions"]
     ]
-    equations = _without_arrays(generate_equation_code(description, "local", padding=4), neuron)
+    equations = _in_variables(generate_equation_code(description, "local", padding=4), neuron, sums)
     return _STRUCT.format(
         number=number,
         declarations=_lines(kinds, {kind: f"{kind} {{0}};" for kind in set(kinds.values())}, 4),
@@ -156,13 +156,25 @@ def _lines(kinds: dict[str, str], forms: dict[str, str], depth: int) -> str:
     return indent("\n".join(lines), " " * depth)
 
 
-def _without_arrays(code: str, neuron: Neuron) -> str:
-    """Make what exists within a step only a variable of the loop."""
+def _in_variables(code: str, neuron: Neuron, sums: list[str]) -> str:
+    """Make each quantity a variable of the loop, and let arrays be read and written once.
+
+    Compilers split a loop at choices, and would store and load in each part again.
+    """
     for symbol in neuron.temporaries:
-        place = rf"\b{symbol}%\(local_index\)s"
-        code = re.sub(rf"(?m)^(\s*){place} =", rf"\1const real {symbol} =", code)
-        code = re.sub(place, symbol, code)
-    return code
+        code = re.sub(rf"(?m)^(\s*){_place(symbol)} =", rf"\1const real {symbol} =", code)
+        code = re.sub(_place(symbol), symbol, code)
+    changing = (*neuron.variables, *sums)
+    for symbol in changing:
+        code = re.sub(_place(symbol), f"{symbol}_now", code)
+    place = "%(local_index)s"
+    before = "".join(f"real {symbol}_now = {symbol}{place};\n" for symbol in changing)
+    after = "".join(f"{symbol}{place} = {symbol}_now;\n" for symbol in changing)
+    return indent(before, " " * 16) + code + "\n" + indent(after, " " * 16)
+
+
+def _place(symbol: str) -> str:
+    return rf"\b{symbol}%\(local_index\)s"
 
 
 def _spikes(neuron: Neuron, description: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Engine, Library
 from izhi_models.annarchy.lower import Group, Lowering
 from izhi_models.annarchy.recorder import Recorder, Recording
-from izhi_models.annarchy.start import member_values, scaled, start_of
+from izhi_models.annarchy.start import member_values, parameter_values, start_of
 from izhi_models.errors import Diagnostic, InputError, InternalError, RunError, suggest
 from izhi_models.memory import disk_shortage, shortage
 from izhi_models.results import Collector, Part, Plan, Results
@@ -124,8 +124,8 @@ class Simulator:
             raise InputError(f"'{population}' has {member.size} cells, not {array.size}")
         if not np.isfinite(array).all():
             raise InputError(f"a value for '{name}' of '{population}' is not finite")
-        symbol = group.symbols.get(name)
-        if symbol is not None and symbol.is_global and (array.ndim or len(group.populations) > 1):
+        is_global = any(group.symbols[item].is_global for item in group.reading(name))
+        if is_global and (array.ndim or len(group.populations) > 1):
             whose = f"all cells of '{population}'" if array.ndim else "all cells with this synapse"
             raise InputError(
                 Diagnostic(
@@ -139,10 +139,9 @@ class Simulator:
         self._groups[number] = replace(group, populations=tuple(populations))
         if self._library.step == 0:
             self._fresh = False  # initial values may depend on it
-        elif name in group.symbols:
-            symbol = group.symbols[name]
-            value = scaled(self._groups[number].value(name), symbol)
-            self._library.set(number, symbol.symbol, value)
+        else:
+            for symbol, present in parameter_values(self._groups[number], name).items():
+                self._library.set(number, symbol, present)
 
     def parameter(self, population: str, name: str) -> NDArray[np.float64]:
         """Return a parameter of all cells of a population, SI, as a copy."""

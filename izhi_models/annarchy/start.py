@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.lower import Group
-from izhi_models.ir.evaluate import initial_values
+from izhi_models.expr import names
+from izhi_models.ir.dynamics import Derived
+from izhi_models.ir.evaluate import evaluate_array, initial_values
 from izhi_models.units import to_simulation, to_simulation_array
 
 
@@ -56,7 +58,52 @@ def member_values(
         for name, symbol in group.symbols.items()
         if name in known
     }
-    return {**found, **group.literals}
+    invariants = {
+        group.symbols[item.name].symbol: _invariant(group, item)
+        for item in group.invariants
+        if item.name in group.symbols
+    }
+    return {**found, **invariants, **group.literals}
+
+
+def parameter_values(group: Group, name: str) -> dict[str, float | NDArray[np.float64]]:
+    """Return what a program is given of one parameter: itself, and what follows from it.
+
+    Parameters
+    ----------
+    group : Group
+    name : str
+        Of the parameter in the dynamics.
+
+    Returns
+    -------
+    dict of str to float or array (size,)
+        By symbol, as in `member_values`.
+    """
+    invariants = {item.name: item for item in group.invariants}
+    return {
+        group.symbols[item].symbol: (
+            _invariant(group, invariants[item])
+            if item in invariants
+            else scaled(group.value(item), group.symbols[item])
+        )
+        for item in group.reading(name)
+    }
+
+
+def _invariant(group: Group, item: Derived) -> float | NDArray[np.float64]:
+    """Return the value of an invariant, from parameters in simulation units."""
+    dimensions = group.dynamics.dimensions()
+    is_global = group.symbols[item.name].is_global
+    scope = {
+        name: np.atleast_1d(
+            scaled(group.value(name), Symbol("", dimensions[name], True, is_global))
+        )
+        for name in names(item.value)
+    }
+    n = max(array.size for array in scope.values())
+    values = evaluate_array(item.value, scope, n, np.random.default_rng(0))
+    return values if n > 1 else float(values[0])
 
 
 def scaled(values: NDArray[np.float64], symbol: Symbol) -> float | NDArray[np.float64]:

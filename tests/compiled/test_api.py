@@ -222,6 +222,27 @@ def test_set__while_time_goes_on__holds_from_then_on(model):
     assert np.abs(expected - by_hand()[0]).max() > 1.0
 
 
+def test_set__parameter_that_is_divided_by__holds_from_then_on(write_model):
+    cell = (
+        '<iafCell id="cell" leakReversal="-50mV" thresh="0mV" reset="-70mV" C="200pF" '
+        'leakConductance="10nS"/>'
+        '<pulseGenerator id="pulse" delay="0ms" duration="1s" amplitude="0.1nA"/>'
+    )
+    model = izhi_models.load(write_model(cell, POPULATION + DRIVEN, LENGTH))
+    with pytest.raises(InputError, match="one value for all cells"):
+        model.compile(record="pop/v").set("pop/C", [1e-10, 2e-10, 4e-10])
+    run = model.compile(record="pop/v", per_cell="pop/C")
+    run.simulate("10 ms")
+    run.set("pop/C", [1e-10, 2e-10, 4e-10])
+    results = run.simulate("10 ms")
+    # Forward Euler of C dv/dt = g (E - v) + I: each step leaves 1 - dt g / C of what is missing.
+    missing = -10e-3 * (1 - 0.1 * 10 / 200) ** 100
+    for cell_number, capacity in enumerate((100, 200, 400)):
+        expected = -40e-3 + missing * (1 - 0.1 * 10 / capacity) ** 100
+        # Each of 200 steps rounds a few times.
+        assert results.si(f"pop[{cell_number}]/v")[-1] == pytest.approx(expected, rel=1e-13)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
