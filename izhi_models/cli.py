@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.markup import escape
 
-from izhi_models.errors import Diagnostic, IzhiError
+from izhi_models.errors import CheckError, Diagnostic, IzhiError
 
 if TYPE_CHECKING:
     from izhi_models.checks import CheckReport
@@ -323,6 +323,42 @@ def check(file: str, out: Path | None, form: str, quiet: bool, **options: Any) -
         for path in written:
             click.echo(f"wrote {_shown(path)}")
     report.raise_if_failed()
+
+
+@commands.command()
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+)
+@click.option(
+    "--rung",
+    "rungs",
+    multiple=True,
+    metavar="NAME",
+    help="As of `izhi check` [spec and equations]; OMV tests are compared with what they expect.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True)
+@METHOD
+@FORMAT
+def conform(paths: tuple[Path, ...], form: str, **options: Any) -> None:
+    """Check all LEMS files and OMV tests at PATHs, and below; print one table."""
+    from izhi_models.checks.conform import conform as check_all
+    from izhi_models.checks.conform import find_files
+
+    rungs = options.pop("rungs") or ("spec", "equations")
+    found = list(check_all(find_files(paths), rungs, **options))
+    if form == "json":
+        rows = [{**vars(item), "path": str(item.path)} for item in found]
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for item in found:
+            click.echo(f"{item.verdict:8} {item.seconds:6.1f} s  {_shown(item.path)}  {item.told}")
+        counts = ", ".join(
+            f"{sum(item.verdict == verdict for item in found)} {verdict}"
+            for verdict in ("holds", "doubtful", "fails", "skipped")
+        )
+        click.echo(f"{len(found)} files: {counts}")
+    if any(item.verdict == "fails" for item in found):
+        sys.exit(CheckError.exit_code)
 
 
 def _print_table(report: CheckReport) -> None:

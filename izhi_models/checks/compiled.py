@@ -102,6 +102,10 @@ class Compiled:
                     )
         return found
 
+    def reset(self) -> None:
+        """Go back to t = 0."""
+        self._library.reset()
+
     def population(self, name: str) -> Population:
         """Return a population as it was lowered."""
         return next(item for item in self._group(name)[1].populations if item.id == name)

@@ -183,6 +183,8 @@ class _Comparison:
         """Compare at the start, and at the times at which something switches."""
         window = self._window()
         self._watch(min(_WATCHED_STEPS, end))
+        self.compiled.reset()
+        self.sent.clear()
         edges = self._edges(end)
         rounds = _CELL_STEPS // max(1, window * len(edges) * len(self.cells))
         if rounds == 0:

@@ -335,7 +335,8 @@ class Interpreter:
     def receive(self, arrivals: Mapping[str, Sequence[int]]) -> None:
         """Let events arrive now, and compute what the next step starts from.
 
-        What they make a component send at once is lost: see `advance`.
+        Unlike in `advance`, they read what is derived from the present states, not from those at
+        the start of the step before. What they make a component send at once is lost.
 
         Parameters
         ----------
@@ -345,10 +346,14 @@ class Interpreter:
         scope = self._scope
         scope[TIME_NAME] = np.full(self.n, (self.n_done + 1) * self.dt)
         with _quiet():
+            self._define()
             for port, cells in arrivals.items():
                 self._receive(port, cells, {})
-            for item in self.step.definitions:
-                scope[item.name] = self._evaluation.number(item.value, scope)
+            self._define()
+
+    def _define(self) -> None:
+        for item in self.step.definitions:
+            self._scope[item.name] = self._evaluation.number(item.value, self._scope)
 
     def advance(self, arrivals: Mapping[str, Sequence[int]] | None = None) -> dict[str, list[int]]:
         """Do one step.
@@ -370,8 +375,7 @@ class Interpreter:
         with _quiet():
             for port, cells in (arrivals or {}).items():
                 self._receive(port, cells, sent)
-            for item in self.step.definitions:
-                scope[item.name] = evaluation.number(item.value, scope)
+            self._define()
             new = [(a.state, evaluation.number(a.value, scope)) for a in self.step.advances]
             scope.update(new)
             for block in self.step.blocks:

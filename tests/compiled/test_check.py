@@ -113,3 +113,20 @@ def test_measures_of_spike_trains() -> None:
     assert van_rossum(train, train, 0.01) == pytest.approx(0.0, abs=1e-12)
     # A spike too many, far from all others, counts 1.
     assert van_rossum(train, train[:2], 0.001) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_all_files_of_a_folder_are_checked_and_one_that_fails_is_told(
+    write_model: WriteModel, tmp_path: Path
+) -> None:
+    write_model(IAF.format(C="0.1nF") + PULSE, NETWORK, RUN, name="sound.xml")
+    write_model(IAF.format(C="-0.1nF") + PULSE, NETWORK, RUN, name="wrong.xml")
+    (tmp_path / "other.xml").write_text("<nothing/>")
+    arguments = ["conform", str(tmp_path), "--rung", "spec", "--format", "json"]
+    done = CliRunner().invoke(commands, arguments)
+    assert done.exit_code == 6
+    found = {Path(item["path"]).name: item for item in json.loads(done.output)}
+    assert {name: item["verdict"] for name, item in found.items()} == {
+        "sound.xml": "holds",
+        "wrong.xml": "fails",
+    }
+    assert "outside what it can physically be" in found["wrong.xml"]["told"]

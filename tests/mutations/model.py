@@ -1,0 +1,116 @@
+"""One network in which every fault shows: gates, regimes, resets, merged populations, delays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_NETWORK = """<Lems><Target component="sim"/>
+<Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
+<izhikevich2007Cell id="rs" C="100pF" v0="-60mV" k="0.7nS_per_mV" vr="-60mV" vt="-40mV"
+  vpeak="35mV" a="0.03per_ms" b="-2nS" c="-50mV" d="100pA"/>
+<izhikevich2007Cell id="ch" C="50pF" v0="-60mV" k="1.5nS_per_mV" vr="-60mV" vt="-40mV"
+  vpeak="25mV" a="0.03per_ms" b="1nS" c="-40mV" d="150pA"/>
+<iafRefCell id="iaf" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="0.1nF"
+  leakConductance="10nS" refract="2ms"/>
+<ionChannelHH id="pas" conductance="10pS"/>
+<ionChannelHH id="k" conductance="10pS"><gateHHrates id="n" instances="4">
+  <forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>
+  <reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/>
+</gateHHrates></ionChannelHH>
+<pointCellCondBased id="hh" C="10pF" v0="-65mV" thresh="-40mV">
+  <channelPopulation id="leaks" ionChannel="pas" number="300" erev="-54.3mV"/>
+  <channelPopulation id="kChans" ionChannel="k" number="3600" erev="-77mV"/>
+</pointCellCondBased>
+<ComponentType name="Odd" extends="baseCellMembPot">
+  <Constant name="ms" dimension="time" value="1ms"/>
+  <Constant name="mV" dimension="voltage" value="1mV"/>
+  <Dynamics><StateVariable name="v" dimension="voltage" exposure="v"/>
+  <StateVariable name="w" dimension="none"/>
+  <DerivedVariable name="x" dimension="none" value="ln(2 + (v/mV)^2) - (w - (1 - v/mV))"/>
+  <TimeDerivative variable="v" value="(sin(t/ms) - v/mV - (w - 0.1))*mV/ms/10"/>
+  <TimeDerivative variable="w" value="-(x*0.01 + w - v/mV)/(ms*(20 + w))"/>
+  <OnStart><StateAssignment variable="v" value="mV"/></OnStart>
+  <OnCondition test="w .gt. 0.05 .and. v .gt. 0"><StateAssignment variable="w" value="-w"/>
+    <StateAssignment variable="v" value="v - w*mV"/></OnCondition>
+  <OnCondition test="v .lt. -0.5*mV">
+    <StateAssignment variable="v" value="v + mV*0.1"/></OnCondition>
+  </Dynamics></ComponentType>
+<Odd id="odd"/>
+<pulseGenerator id="small" delay="1.3ms" duration="9ms" amplitude="150pA"/>
+<pulseGenerator id="large" delay="3ms" duration="5ms" amplitude="190pA"/>
+<sineGenerator id="sine" phase="0" delay="2ms" duration="10ms" amplitude="60pA" period="4ms"/>
+<spikeGenerator id="clock" period="1.1ms"/>
+<expOneSynapse id="quick" gbase="4nS" erev="0mV" tauDecay="2ms"/>
+<expOneSynapse id="lasting" gbase="2nS" erev="-80mV" tauDecay="9ms"/>
+<gapJunction id="gap" conductance="2nS"/>
+<blockingPlasticSynapse id="tired" gbase="4nS" erev="0mV" tauRise="0.5ms" tauDecay="6ms">
+  <tsodyksMarkramDepFacMechanism id="mech" initReleaseProb="0.5" tauFac="100ms" tauRec="200ms"/>
+</blockingPlasticSynapse>
+<blockingPlasticSynapse id="tireless" gbase="5nS" erev="0mV" tauRise="0.6ms" tauDecay="7ms">
+  <tsodyksMarkramDepFacMechanism id="mech" initReleaseProb="0.2" tauFac="300ms" tauRec="20ms"/>
+</blockingPlasticSynapse>
+<network id="net">
+<population id="R" component="rs" size="2"/><population id="C" component="ch" size="2"/>
+<population id="I" component="iaf" size="3"/><population id="H" component="hh" size="2"/>
+<population id="O" component="odd" size="2"/><population id="S" component="clock" size="2"/>
+<projection id="sr" presynapticPopulation="S" postsynapticPopulation="R" synapse="quick">
+  <connectionWD id="0" preCellId="../S[0]" postCellId="../R[0]" weight="1.5" delay="0.3ms"/>
+  <connectionWD id="1" preCellId="../S[1]" postCellId="../R[1]" weight="0.5" delay="0ms"/>
+</projection>
+<projection id="sc" presynapticPopulation="S" postsynapticPopulation="C" synapse="lasting">
+  <connectionWD id="0" preCellId="../S[0]" postCellId="../C[1]" weight="2" delay="0.7ms"/>
+</projection>
+<projection id="rc" presynapticPopulation="R" postsynapticPopulation="C" synapse="quick">
+  <connectionWD id="0" preCellId="../R[1]" postCellId="../C[1]" weight="3" delay="0.2ms"/>
+  <connectionWD id="1" preCellId="../R[0]" postCellId="../C[0]" weight="1" delay="0.1ms"/>
+</projection>
+<projection id="ci" presynapticPopulation="C" postsynapticPopulation="I" synapse="tired">
+  <connectionWD id="0" preCellId="../C[0]" postCellId="../I[0]" weight="1" delay="0.1ms"/>
+</projection>
+<projection id="si" presynapticPopulation="S" postsynapticPopulation="I" synapse="tired">
+  <connectionWD id="0" preCellId="../S[0]" postCellId="../I[1]" weight="2" delay="0.2ms"/>
+</projection>
+<projection id="sj" presynapticPopulation="S" postsynapticPopulation="I" synapse="tireless">
+  <connectionWD id="0" preCellId="../S[1]" postCellId="../I[1]" weight="1" delay="0.5ms"/>
+</projection>
+<electricalProjection id="g" presynapticPopulation="R" postsynapticPopulation="C">
+  <electricalConnection id="0" preCell="0" postCell="1" synapse="gap"/></electricalProjection>
+<explicitInput target="R[0]" input="small"/><explicitInput target="R[0]" input="large"/>
+<explicitInput target="C[0]" input="large"/><explicitInput target="C[1]" input="sine"/>
+<explicitInput target="I[0]" input="small"/><explicitInput target="I[2]" input="large"/>
+</network>
+<Simulation id="sim" length="15ms" step="0.1ms" target="net">
+<OutputFile id="o" fileName="v.dat"><OutputColumn id="r" quantity="R[0]/v"/>
+<OutputColumn id="i" quantity="I[1]/v"/><OutputColumn id="x" quantity="O[0]/x"/>
+<OutputColumn id="h" quantity="H[0]/v"/></OutputFile></Simulation></Lems>
+"""
+
+_CELLS = """<Lems><Target component="sim"/>
+<Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
+<iafRefCell id="iaf" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="0.1nF"
+  leakConductance="10nS" refract="4ms"/>
+<ionChannelHH id="pas" conductance="10pS"/>
+<ionChannelHH id="k" conductance="10pS"><gateHHrates id="n" instances="4">
+  <forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>
+  <reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/>
+</gateHHrates></ionChannelHH>
+<pointCellCondBased id="hh" C="10pF" v0="-30mV" thresh="20mV">
+  <channelPopulation id="leaks" ionChannel="pas" number="300" erev="-54.3mV"/>
+  <channelPopulation id="kChans" ionChannel="k" number="3600" erev="-77mV"/>
+</pointCellCondBased>
+<pulseGenerator id="large" delay="2ms" duration="50ms" amplitude="300pA"/>
+<network id="net"><population id="I" component="iaf" size="1"/>
+<population id="H" component="hh" size="1"/>
+<explicitInput target="I[0]" input="large"/></network>
+<Simulation id="sim" length="40ms" step="0.02ms" target="net">
+<OutputFile id="o" fileName="v.dat"><OutputColumn id="i" quantity="I[0]/v"/>
+<OutputColumn id="h" quantity="H[0]/v"/></OutputFile></Simulation></Lems>
+"""
+
+
+def write_models(folder: Path) -> dict[str, Path]:
+    """Write the models; return that of each rung."""
+    network, cells = folder / "network.xml", folder / "cells.xml"
+    network.write_text(_NETWORK, encoding="utf-8")
+    cells.write_text(_CELLS, encoding="utf-8")
+    return {"equations": network, "trajectory": cells, "reference": cells}
