@@ -8,8 +8,7 @@ EQUATIONS, BUILD, LINKS, LOWER = (
     f"annarchy/{name}.py" for name in ("equations", "start", "links", "lower")
 )
 SYNAPSES, PRINTING = "annarchy/synapses.py", "annarchy/printing.py"
-ATTACH, COMPOSE, REGIMES = "attach.py", "ir/compose.py", "ir/passes/regimes.py"
-INTEGRATORS, CPP = "ir/integrators.py", "annarchy/connections.hpp"
+ATTACH, REGIMES, INTEGRATORS = "attach.py", "ir/passes/regimes.py", "ir/integrators.py"
 
 
 @dataclass(frozen=True)
@@ -163,12 +162,6 @@ FAULTS = (
         "0",
     ),
     Fault(
-        "times are compared as they are rounded",
-        LOWER,
-        "exact = exact_times(dynamics, _TIME_PRECISION[precision])",
-        "exact = dynamics",
-    ),
-    Fault(
         "an input is lost",
         ATTACH,
         "for rank in range(int(ranks.max()) + 1):",
@@ -215,11 +208,13 @@ FAULTS = (
         "{condition} ? {otherwise} : {then}",
     ),
     Fault(
-        "a sign takes too much", PRINTING, 'self.expression(_SIGN_LEVEL)}"', 'self.expression(0)}"'
+        "a sign is lost in C++",
+        PRINTING,
+        'return f"-{self.expression(_SIGN_LEVEL)}"',
+        "return self.expression(_SIGN_LEVEL)",
     ),
     Fault("the time is a step ahead in C++", PRINTING, "double(t)*dt", "double(t + 1)*dt"),
     Fault("and becomes or", PRINTING, '"and": "&&"', '"and": "||"'),
-    Fault("spikes wait a step in C++", CPP, "size_t(t + delay - 1)", "size_t(t + delay)"),
     Fault(
         "half a step of Euler",
         INTEGRATORS,
@@ -235,24 +230,10 @@ FAULTS = (
         "trajectory",
     ),
     Fault(
-        "conditions of all regimes act",
-        REGIMES,
-        'Logic("and", self._is_active(regime, before), block.test)',
-        "block.test",
-        "reference",
-    ),
-    Fault(
         "a regime is entered without its entry",
         REGIMES,
-        "return (*regime.on_entry, Assignment(",
-        "return (Assignment(",
-        "reference",
-    ),
-    Fault(
-        "inputs are multiplied",
-        COMPOSE,
-        '_reduced("*" if is_product else "+", terms)',
-        '_reduced("+" if is_product else "-", terms)',
+        "return (*regime.on_entry, Assignment(self.state, self.numbers[target]))",
+        "return (Assignment(self.state, self.numbers[target]),)",
         "reference",
     ),
 )
