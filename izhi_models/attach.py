@@ -138,7 +138,8 @@ class _Cluster:
             arrivals = (replace(item, name=f"{place}/{item.name}") for item in summed.arrivals)
             part = projection
             if len(used) > 1:
-                part = _part(projection, slots[projection.post_cells] == slot)
+                chosen = projection.connections.onto(slots == slot)
+                part = replace(projection, connections=chosen)
             if part.size:
                 yield replace(part, arrivals=tuple(arrivals))
 
@@ -294,17 +295,6 @@ def _choose(present: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.in
         slots[cells] = chosen
         result[name] = slots
     return result
-
-
-def _part(projection: Projection, chosen: NDArray[np.bool_]) -> Projection:
-    """Return some connections of a projection."""
-    return replace(
-        projection,
-        pre_cells=projection.pre_cells[chosen],
-        post_cells=projection.post_cells[chosen],
-        weights=projection.weights if projection.weights.size == 1 else projection.weights[chosen],
-        delays=projection.delays if projection.delays.size == 1 else projection.delays[chosen],
-    )
 
 
 def _without_unread(dynamics: Dynamics) -> Dynamics:

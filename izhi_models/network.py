@@ -1,12 +1,14 @@
 """Networks as arrays: populations of equal cells, and what is attached to them.
 
-No object per neuron or connection, no input or output.
+No object per neuron or connection, no input or output. Connections come in blocks: as many as
+memory could barely hold twice are not held at all, but made anew whenever somebody needs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ Values = dict[str, float | NDArray[np.float64]]
 
 PEER = "peer/"  # before the name of what a synapse reads at the other end. Source: gapJunction
 WEIGHT = "weight"  # the property that a connection sets. Source: NeuroML 2, connectionWD
+_ROWS = 2**18  # of a block of arrays that are there anyway
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,174 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Some connections.
+
+    Parameters
+    ----------
+    pre, post : int32 array (n,)
+        Cells.
+    weights : array (n,) or (1,)
+        A single one stands for all.
+    delays : array (n,) or (1,)
+        Likewise. [s]
+    """
+
+    pre: NDArray[np.int32]
+    post: NDArray[np.int32]
+    weights: NDArray[np.float64]
+    delays: NDArray[np.float64]
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Block:
+        """Return some of the connections."""
+        return Block(
+            self.pre[chosen],
+            self.post[chosen],
+            self.weights[chosen] if self.weights.size == self.pre.size else self.weights,
+            self.delays[chosen] if self.delays.size == self.pre.size else self.delays,
+        )
+
+
+class Connections(Protocol):
+    """The connections of a projection, in their order."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    @property
+    def weight(self) -> float | None:
+        """The weight that all have and that is kept as one, or None."""
+
+    @property
+    def delay(self) -> float | None:
+        """Likewise the delay [s]."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all connections, the same each time."""
+
+    def reached(self, n_cells: int) -> NDArray[np.bool_]:
+        """Tell which of so many postsynaptic cells have a connection."""
+
+    def onto(self, cells: NDArray[np.bool_]) -> Connections:
+        """Return the connections to some of the postsynaptic cells."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Connections that are kept as arrays."""
+
+    whole: Block
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self.whole.pre.size
+
+    @property
+    def weight(self) -> float | None:
+        """The weight that all have and that is kept as one, or None."""
+        return float(self.whole.weights[0]) if self.whole.weights.size == 1 else None
+
+    @property
+    def delay(self) -> float | None:
+        """Likewise the delay [s]."""
+        return float(self.whole.delays[0]) if self.whole.delays.size == 1 else None
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all connections."""
+        for first in range(0, self.size, _ROWS):
+            yield self.whole.take(slice(first, first + _ROWS))
+
+    def reached(self, n_cells: int) -> NDArray[np.bool_]:
+        """Tell which of so many postsynaptic cells have a connection."""
+        found = np.zeros(n_cells, dtype=np.bool_)
+        found[self.whole.post] = True
+        return found
+
+    def onto(self, cells: NDArray[np.bool_]) -> Listed:
+        """Return the connections to some of the postsynaptic cells."""
+        return Listed(self.whole.take(cells[self.whole.post]))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Connections that a rule makes anew each time.
+
+    Parameters
+    ----------
+    size : int
+    weight, delay : float or None
+        See `Connections`.
+    cells : bool array (n_cells,)
+        The postsynaptic cells that have a connection.
+    draw : callable
+        Returns the same connections each time, in blocks.
+    """
+
+    size: int
+    weight: float | None
+    delay: float | None
+    cells: NDArray[np.bool_]
+    draw: Callable[[], Iterator[Block]]
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all connections, the same each time."""
+        for block in self.draw():
+            chosen = block.take(self.cells[block.post])
+            yield replace(
+                chosen,
+                weights=chosen.weights if self.weight is None else np.array([self.weight]),
+                delays=chosen.delays if self.delay is None else np.array([self.delay]),
+            )
+
+    def reached(self, n_cells: int) -> NDArray[np.bool_]:
+        """Tell which of the postsynaptic cells have a connection."""
+        return self.cells[:n_cells]
+
+    def onto(self, cells: NDArray[np.bool_]) -> Drawn:
+        """Return the connections to some of the postsynaptic cells."""
+        chosen = replace(self, cells=self.cells & cells)
+        return replace(chosen, size=sum(block.pre.size for block in chosen.blocks()))
+
+
+def joined(arrays: Iterable[NDArray[Any]], dtype: type = np.int32) -> NDArray[Any]:
+    """Join arrays; a single one, which may take much of the memory, is not copied."""
+    parts = list(arrays)
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
+
+
+def spread(arrays: Iterable[NDArray[np.float64]], sizes: Iterable[int]) -> NDArray[np.float64]:
+    """Join values of connections, where an array of one value stands for all of its part.
+
+    One value that all of them have stays one.
+    """
+    parts, counts = list(arrays), list(sizes)
+    if len(parts) == 1:
+        return parts[0]
+    if all(item.size == 1 for item in parts):
+        firsts = joined(parts, np.float64)
+        if firsts.size and (firsts == firsts[0]).all():
+            return firsts[:1]
+    spreads = (np.broadcast_to(*pair) for pair in zip(parts, counts, strict=True))
+    return joined(spreads, np.float64)
+
+
+def join(blocks: Iterable[Block]) -> Block:
+    """Return blocks of connections as one."""
+    parts = list(blocks)
+    sizes = [item.pre.size for item in parts]
+    return Block(
+        joined(item.pre for item in parts),
+        joined(item.post for item in parts),
+        spread((item.weights for item in parts), sizes),
+        spread((item.delays for item in parts), sizes),
+    )
+
+
+@dataclass(frozen=True)
 class Projection:
     """Event connections from one population to another through one synapse component.
 
@@ -135,11 +306,7 @@ class Projection:
         Of the synapse.
     values : dict of str to float
         [SI]
-    pre_cells, post_cells : int32 array (n,)
-    weights : array (n,) or (1,)
-        A single one stands for all connections, and is kept so.
-    delays : array (n,) or (1,)
-        Likewise. [s]
+    connections : Connections
     has_weights : bool
         False where the connections are of a kind without weights: all are 1 then.
     is_continuous : bool
@@ -165,10 +332,7 @@ class Projection:
     attachment: str
     dynamics: Dynamics
     values: Values
-    pre_cells: NDArray[np.int32]
-    post_cells: NDArray[np.int32]
-    weights: NDArray[np.float64]
-    delays: NDArray[np.float64]
+    connections: Connections
     has_weights: bool = True
     is_continuous: bool = False
     arrivals: tuple[Arrival, ...] = ()
@@ -180,17 +344,45 @@ class Projection:
     @property
     def size(self) -> int:
         """Number of connections."""
-        return self.pre_cells.size
+        return self.connections.size
+
+    @property
+    def pre_cells(self) -> NDArray[np.int32]:
+        """Presynaptic cells (n,) of all connections, made anew where they are not kept."""
+        return self._whole.pre
+
+    @property
+    def post_cells(self) -> NDArray[np.int32]:
+        """Likewise the postsynaptic cells (n,)."""
+        return self._whole.post
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Weights (n,) or, where a single one stands for all connections, (1,)."""
+        known = self.connections.weight
+        return self._whole.weights if known is None else np.array([known])
+
+    @property
+    def delays(self) -> NDArray[np.float64]:
+        """Delays (n,) or, where a single one stands for all connections, (1,) [s]."""
+        known = self.connections.delay
+        return self._whole.delays if known is None else np.array([known])
+
+    @property
+    def _whole(self) -> Block:
+        connections = self.connections
+        return connections.whole if isinstance(connections, Listed) else join(connections.blocks())
+
+    def kept(self) -> Projection:
+        """Return it with its connections as arrays, for those who look at them again and again."""
+        return replace(self, connections=Listed(self._whole))
 
     def some(self, chosen: NDArray[np.intp]) -> Projection:
         """Return some of the connections, by their numbers."""
         segments = self.post_segments
         return replace(
             self,
-            pre_cells=self.pre_cells[chosen],
-            post_cells=self.post_cells[chosen],
-            weights=self.weights if self.weights.size == 1 else self.weights[chosen],
-            delays=self.delays if self.delays.size == 1 else self.delays[chosen],
+            connections=Listed(self._whole.take(chosen)),
             post_segments=None if segments is None else segments[chosen],
         )
 
@@ -219,6 +411,10 @@ class Parts:
     populations: dict[str, Population]
     inputs: tuple[Input, ...]
     projections: tuple[Projection, ...]
+
+    def kept(self) -> Parts:
+        """Return them with all connections as arrays."""
+        return replace(self, projections=tuple(item.kept() for item in self.projections))
 
 
 @dataclass(frozen=True)

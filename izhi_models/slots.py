@@ -127,7 +127,7 @@ class Needs:
             projection.synapse,
             Component(projection.values, np.zeros(self.population.size, dtype=np.bool_)),
         )
-        component.present[projection.post_cells] = True
+        component.present[projection.connections.reached(self.population.size)] = True
 
     def kind(self, projection: Projection) -> Kind:
         """Return which slots a projection needs."""

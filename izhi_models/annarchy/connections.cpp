@@ -1,20 +1,44 @@
 // How connections are stored, read and set: the same for all programs of one precision.
 
+#include <numeric>
+
 #include "network.hpp"
 
-void Connections::connect(const Column &pre, const Column &post, const Column &delays) {
-    n_given = 0;
-    clear();
-    try {
-        build(pre, post, delays.simplified());
-        for (const Member &member : members) {
-            if (member.array) member.array->assign(size_t(n_stored()), real(0));
-        }
-    } catch (...) {
-        clear();
-        throw;
+void Connections::start(int64_t size) {
+    disconnect();
+    expect(size);
+}
+
+void Connections::count(const Block &block) {
+    for (int64_t i = 0; i < block.pre.size; ++i) {
+        add(block.pre.integer(i), block.post.integer(i), block.delays.integer(i));
     }
-    n_given = pre.size;
+}
+
+void Connections::arrange() {
+    allocate();
+    for (const Member &member : members) {
+        if (member.array) member.array->assign(size_t(n_stored()), real(0));
+    }
+}
+
+void Connections::place(const Block &block, std::vector<real> *array, const Column &values) {
+    for (int64_t i = 0; i < block.pre.size; ++i) {
+        const size_t place =
+            put(block.pre.integer(i), block.post.integer(i), block.delays.integer(i));
+        if (array) (*array)[place] = values.number(i);
+    }
+}
+
+void Connections::finish() {
+    complete();
+    n_given = sequence.size;
+}
+
+void Connections::disconnect() {
+    n_given = 0;
+    sequence = Sequence();
+    clear();
 }
 
 void Connections::set(const Member &member, const Column &values) {
@@ -52,43 +76,26 @@ void Connections::restore(const State &state) {
 void Sparse::clear() {
     rows.assign(size_t(n_parts), std::vector<int>(size_t(n_pre) + 1));
     columns.assign(needs_columns ? size_t(n_post) + 1 : 0, 0);
-    for (auto *array : {&post_of, &of_column, &given}) std::vector<int>().swap(*array);
+    for (auto *array : {&post_of, &of_column, &given, &part_of}) std::vector<int>().swap(*array);
     std::vector<uint16_t>().swap(delay_of);
+    n_put = 0;
     set_longest_delay(shared_delay = 1);
 }
 
-void Sparse::build(const Column &pre, const Column &post, const Column &delays) {
-    sort(pre, post);
-    if (delays.size == 1) {
-        set_longest_delay(shared_delay = int(delays.integer(0)));
-    } else if (delays.size > 1) {
-        set_delays(delays);
-    }
-    post_of.resize(given.size());
-    for (size_t i = 0; i < given.size(); ++i) post_of[i] = int(post.integer(given[i]));
-    if (std::is_sorted(given.begin(), given.end())) std::vector<int>().swap(given);
-    if (needs_columns) index_columns();
-}
-
-void Sparse::store(std::vector<real> &array, const Column &values) const {
-    for (size_t i = 0; i < array.size(); ++i) {
-        array[i] = values.number(given.empty() ? int64_t(i) : given[i]);
-    }
-}
-
-void Sparse::load(const std::vector<real> &array, real *values) const {
-    for (size_t i = 0; i < array.size(); ++i) values[given.empty() ? i : given[i]] = array[i];
-}
-
-void Sparse::sort(const Column &pre, const Column &post) {
-    std::vector<int> part_of(static_cast<size_t>(n_post));
+void Sparse::expect(int64_t) {
+    part_of.resize(size_t(n_post));
     for (int part = 0; part < n_parts; ++part) {
         std::fill(part_of.begin() + first_post(part), part_of.begin() + first_post(part + 1), part);
     }
-    const auto row = [&](int64_t i) -> int & {
-        return rows[size_t(part_of[size_t(post.integer(i))])][size_t(pre.integer(i)) + 1];
-    };
-    for (int64_t i = 0; i < pre.size; ++i) ++row(i);
+}
+
+void Sparse::add(int64_t pre, int64_t post, int64_t delay) {
+    const int part = part_of[size_t(post)];
+    ++rows[size_t(part)][size_t(pre) + 1];
+    sequence.add(part, pre, post, delay);
+}
+
+void Sparse::allocate() {
     int start = 0;
     for (auto &ends : rows) {
         ends[0] = start;
@@ -98,76 +105,137 @@ void Sparse::sort(const Column &pre, const Column &post) {
             start += count;
         }
     }
-    given.resize(size_t(pre.size));
-    for (int64_t i = 0; i < pre.size; ++i) given[size_t(row(i)++)] = int(i);
+    const size_t size = size_t(sequence.size);
+    post_of.resize(size);
+    if (!sequence.one_delay) delay_of.resize(size);
+    if (!is_as_given() && !sequence.by_post) given.resize(size);
+    set_longest_delay(sequence.longest_delay);
+    if (sequence.one_delay) shared_delay = int(sequence.longest_delay);
 }
 
-void Sparse::set_delays(const Column &delays) {
+size_t Sparse::put(int64_t pre, int64_t post, int64_t delay) {
+    const size_t place = size_t(rows[size_t(part_of[size_t(post)])][size_t(pre) + 1]++);
+    post_of[place] = int(post);
+    if (!delay_of.empty()) delay_of[place] = uint16_t(delay);
+    if (!given.empty()) given[place] = n_put;
+    ++n_put;
+    return place;
+}
+
+void Sparse::complete() {
+    std::vector<int>().swap(part_of);
+    if (!delay_of.empty()) sort_by_delay();
+    if (needs_columns) of_column = by_post(columns);
+}
+
+void Sparse::store(std::vector<real> &array, const Column &values) const {
+    if (is_by_post()) {
+        std::vector<int> starts;
+        const std::vector<int> places = by_post(starts);
+        for (size_t i = 0; i < places.size(); ++i) array[size_t(places[i])] = values.number(int64_t(i));
+        return;
+    }
+    for (size_t i = 0; i < array.size(); ++i) {
+        array[i] = values.number(given.empty() ? int64_t(i) : given[i]);
+    }
+}
+
+void Sparse::load(const std::vector<real> &array, real *values) const {
+    if (is_by_post()) {
+        std::vector<int> starts;
+        for (int place : by_post(starts)) *values++ = array[size_t(place)];
+        return;
+    }
+    for (size_t i = 0; i < array.size(); ++i) values[given.empty() ? i : size_t(given[i])] = array[i];
+}
+
+template <typename T>
+static void reorder(std::vector<T> &values, int begin, const std::vector<int> &order) {
+    if (values.empty()) return;
+    std::vector<T> row;
+    for (int i : order) row.push_back(values[size_t(i)]);
+    std::copy(row.begin(), row.end(), values.begin() + begin);
+}
+
+void Sparse::sort_by_delay() {
+    std::vector<int> order;
     for (const auto &row : rows) {
         for (size_t i = 0; i + 1 < row.size(); ++i) {
-            std::stable_sort(given.begin() + row[i], given.begin() + row[i + 1], [&](int a, int b) {
-                return delays.integer(a) < delays.integer(b);
+            order.resize(size_t(row[i + 1] - row[i]));
+            std::iota(order.begin(), order.end(), row[i]);
+            std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+                return delay_of[size_t(a)] < delay_of[size_t(b)];
             });
+            reorder(delay_of, row[i], order);
+            reorder(post_of, row[i], order);
+            reorder(given, row[i], order);
+            for (const Member &member : members) {
+                if (member.array) reorder(*member.array, row[i], order);
+            }
         }
     }
-    delay_of.resize(given.size());
-    int64_t longest = 1;
-    for (size_t i = 0; i < given.size(); ++i) {
-        delay_of[i] = uint16_t(delays.integer(given[i]));
-        longest = std::max<int64_t>(longest, delay_of[i]);
-    }
-    set_longest_delay(longest);
 }
 
-void Sparse::index_columns() {
-    for (int post : post_of) ++columns[size_t(post) + 1];
-    for (size_t i = 1; i < columns.size(); ++i) columns[i] += columns[i - 1];
-    std::vector<int> next(columns.begin(), columns.end() - 1);
-    of_column.resize(post_of.size());
-    for (size_t i = 0; i < post_of.size(); ++i) of_column[size_t(next[size_t(post_of[i])]++)] = int(i);
+std::vector<int> Sparse::by_post(std::vector<int> &starts) const {
+    starts.assign(size_t(n_post) + 1, 0);
+    for (int post : post_of) ++starts[size_t(post) + 1];
+    for (size_t i = 1; i < starts.size(); ++i) starts[i] += starts[i - 1];
+    std::vector<int> next(starts.begin(), starts.end() - 1), found(post_of.size());
+    for (size_t i = 0; i < post_of.size(); ++i) found[size_t(next[size_t(post_of[i])]++)] = int(i);
+    return found;
 }
 
 void Weighted::clear() {
     Sparse::clear();
     n_cells = 0;
+    std::vector<bool>().swap(taken);
     std::vector<int>().swap(cell_of);
 }
 
-void Weighted::build(const Column &pre, const Column &post, const Column &delays) {
-    if (delays.size != 1 || !build_matrix(pre, post)) {
-        Sparse::build(pre, post, delays);
+void Weighted::expect(int64_t size) {
+    Sparse::expect(size);
+    const int64_t wanted = int64_t(n_pre) * n_post;
+    if (size >= wanted / 2 && size <= wanted && wanted <= INT32_MAX) taken.resize(size_t(wanted));
+}
+
+void Weighted::add(int64_t pre, int64_t post, int64_t delay) {
+    Sparse::add(pre, post, delay);
+    if (taken.empty()) return;
+    const size_t cell = size_t(pre * n_post + post);
+    if (taken[cell]) {
+        std::vector<bool>().swap(taken);  // two connections of one pair
     } else {
-        set_longest_delay(shared_delay = int(delays.integer(0)));
+        taken[cell] = true;
     }
+}
+
+void Weighted::allocate() {
+    if (taken.empty() || !sequence.one_delay || sequence.size == 0) {
+        std::vector<bool>().swap(taken);
+        return Sparse::allocate();
+    }
+    n_cells = int64_t(taken.size());
+    if (!sequence.by_pre && !sequence.by_post) cell_of.reserve(size_t(sequence.size));
+    set_longest_delay(shared_delay = int(sequence.longest_delay));
+}
+
+size_t Weighted::put(int64_t pre, int64_t post, int64_t delay) {
+    if (n_cells == 0) return Sparse::put(pre, post, delay);
+    const int64_t cell = pre * n_post + post;
+    if (!sequence.by_pre && !sequence.by_post) cell_of.push_back(int(cell));
+    return size_t(cell);
+}
+
+void Weighted::complete() {
+    if (n_cells == 0) Sparse::complete();
 }
 
 void Weighted::store(std::vector<real> &array, const Column &values) const {
     if (n_cells == 0) return Sparse::store(array, values);
-    for (int64_t i = 0; i < n_given; ++i) array[cell(i)] = values.number(i);
+    each_cell([&](int64_t i, size_t cell) { array[cell] = values.number(i); });
 }
 
 void Weighted::load(const std::vector<real> &array, real *values) const {
     if (n_cells == 0) return Sparse::load(array, values);
-    for (int64_t i = 0; i < n_given; ++i) values[i] = array[cell(i)];
-}
-
-bool Weighted::build_matrix(const Column &pre, const Column &post) {
-    const int64_t wanted = int64_t(n_pre) * n_post;
-    if (pre.size < wanted / 2 || pre.size > wanted || wanted > INT32_MAX) return false;
-    std::vector<bool> taken(static_cast<size_t>(wanted));
-    cell_of.resize(size_t(pre.size));
-    for (int64_t i = 0; i < pre.size; ++i) {
-        const int64_t place = pre.integer(i) * n_post + post.integer(i);
-        if (taken[size_t(place)]) {  // two connections of one pair
-            std::vector<int>().swap(cell_of);
-            return false;
-        }
-        taken[size_t(place)] = true;
-        cell_of[size_t(i)] = int(place);
-    }
-    n_cells = wanted;
-    if (pre.size == wanted && std::is_sorted(cell_of.begin(), cell_of.end())) {
-        std::vector<int>().swap(cell_of);
-    }
-    return true;
+    each_cell([&](int64_t i, size_t cell) { values[i] = array[cell]; });
 }

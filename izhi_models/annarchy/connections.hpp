@@ -20,14 +20,6 @@ struct Column {
     int bytes;
     int64_t size;
 
-    // A single number stands for an array of equal ones.
-    Column simplified() const {
-        for (int64_t i = 1; i < size; ++i) {
-            if (integer(i) != integer(0)) return *this;
-        }
-        return {data, bytes, std::min(size, int64_t(1))};
-    }
-
     int64_t integer(int64_t i) const {
         if (size == 1) i = 0;
         return bytes == 4 ? ((const int32_t *)data)[i] : ((const int64_t *)data)[i];
@@ -41,6 +33,34 @@ struct Column {
         if (std::isinf(result) && !std::isinf(value)) throw std::range_error("single precision");
         return result;
     }
+};
+
+// Connections in blocks, as they are given; a delay is a number of steps from 1.
+struct Block {
+    const Column pre, post, delays;
+};
+
+// How connections follow each other, as they are given.
+struct Sequence {
+    bool by_pre = true, by_post = true;  // each pair of neurons once, in this order
+    bool by_row = true;                  // as they are stored
+    bool one_delay = true;
+    int64_t size = 0, longest_delay = 1;
+
+    void add(int part, int64_t pre, int64_t post, int64_t delay) {
+        if (size++ > 0) {
+            by_pre = by_pre && (pre > last_pre || (pre == last_pre && post > last_post));
+            by_post = by_post && (post > last_post || (post == last_post && pre > last_pre));
+            by_row = by_row && (part > last_part || (part == last_part && pre >= last_pre));
+            one_delay = one_delay && delay == last_delay;
+        }
+        longest_delay = std::max(longest_delay, delay);
+        last_part = part, last_pre = pre, last_post = post, last_delay = delay;
+    }
+
+  private:
+    int last_part = 0;
+    int64_t last_pre = 0, last_post = 0, last_delay = 0;
 };
 
 // The connections numbered from `begin` to `end`, all of one neuron, which get a spike now.
@@ -65,8 +85,14 @@ struct Connections {
 
     int64_t size() const { return n_given; }
 
-    // Replaces all connections; a delay is a number of steps from 1. All numbers are valid.
-    void connect(const Column &pre, const Column &post, const Column &delays);
+    // Replaces all connections. They are given twice, in the same blocks and order: first counted,
+    // then put in their places, with the values of one member. All numbers are valid.
+    void start(int64_t size);
+    void count(const Block &block);
+    void arrange();
+    void place(const Block &block, std::vector<real> *array, const Column &values);
+    void finish();
+    void disconnect();
 
     void set(const Member &member, const Column &values);
 
@@ -87,10 +113,15 @@ struct Connections {
     using Queue = std::vector<std::vector<Arrival>>;
     std::vector<Queue> queues;
     int64_t n_given = 0;
+    Sequence sequence;
 
     virtual int64_t n_stored() const = 0;
     virtual void clear() = 0;
-    virtual void build(const Column &pre, const Column &post, const Column &delays) = 0;
+    virtual void expect(int64_t size) = 0;
+    virtual void add(int64_t pre, int64_t post, int64_t delay) = 0;
+    virtual void allocate() = 0;
+    virtual size_t put(int64_t pre, int64_t post, int64_t delay) = 0;  // returns the place
+    virtual void complete() = 0;
     virtual void store(std::vector<real> &array, const Column &values) const = 0;
     virtual void load(const std::vector<real> &array, real *values) const = 0;
 
@@ -170,7 +201,15 @@ struct Sparse : Connections {
 
     void clear() override;
 
-    void build(const Column &pre, const Column &post, const Column &delays) override;
+    void expect(int64_t size) override;
+
+    void add(int64_t pre, int64_t post, int64_t delay) override;
+
+    void allocate() override;
+
+    size_t put(int64_t pre, int64_t post, int64_t delay) override;
+
+    void complete() override;
 
     void store(std::vector<real> &array, const Column &values) const override;
 
@@ -192,14 +231,20 @@ struct Sparse : Connections {
 
     const bool needs_columns;
     std::vector<uint16_t> delay_of;  // of each connection; empty if all are equal
-    std::vector<int> given;          // number of each connection as it was given; empty if the same
+    std::vector<int> given;          // number of each connection as it was given; empty if it is
+                                     // the same, or follows from the order by postsynaptic neuron
+    std::vector<int> part_of;        // of each postsynaptic neuron, while connections are made
+    int n_put = 0;
 
-    // Counting sort by part and presynaptic neuron; connections of one neuron stay in their order.
-    void sort(const Column &pre, const Column &post);
+    bool is_by_post() const { return given.empty() && !is_as_given(); }
 
-    void set_delays(const Column &delays);
+    bool is_as_given() const { return sequence.by_row && sequence.one_delay; }
 
-    void index_columns();
+    // Rows are in order; connections of one neuron stay in theirs.
+    void sort_by_delay();
+
+    // Returns the connections by postsynaptic neuron, and where those of each start.
+    std::vector<int> by_post(std::vector<int> &starts) const;
 };
 
 // Connections that add a weight. Where at least half of all pairs are connected, with one delay,
@@ -228,7 +273,15 @@ struct Weighted : Sparse {
 
     void clear() override;
 
-    void build(const Column &pre, const Column &post, const Column &delays) override;
+    void expect(int64_t size) override;
+
+    void add(int64_t pre, int64_t post, int64_t delay) override;
+
+    void allocate() override;
+
+    size_t put(int64_t pre, int64_t post, int64_t delay) override;
+
+    void complete() override;
 
     void store(std::vector<real> &array, const Column &values) const override;
 
@@ -237,11 +290,27 @@ struct Weighted : Sparse {
   private:
     const std::vector<real> &weights;
     int64_t n_cells = 0;       // of the matrix; 0 if there is none
-    std::vector<int> cell_of;  // of each connection as it was given; empty if the same
+    std::vector<bool> taken;   // cells with a connection
+    std::vector<int> cell_of;  // of each connection as it was given; empty if they are in order
 
-    size_t cell(int64_t i) const { return size_t(cell_of.empty() ? i : cell_of[size_t(i)]); }
-
-    bool build_matrix(const Column &pre, const Column &post);
+    // Calls with the number of each connection as it was given, and its cell.
+    template <typename Action>
+    void each_cell(Action action) const {
+        if (!cell_of.empty()) {
+            for (size_t i = 0; i < cell_of.size(); ++i) action(int64_t(i), size_t(cell_of[i]));
+            return;
+        }
+        const bool by_pre = sequence.by_pre;
+        const int n_outer = by_pre ? n_pre : n_post, n_inner = by_pre ? n_post : n_pre;
+        int64_t i = 0;
+        for (int outer = 0; outer < n_outer; ++outer) {
+            for (int inner = 0; inner < n_inner; ++inner) {
+                const int pre = by_pre ? outer : inner, post = by_pre ? inner : outer;
+                const size_t cell = size_t(int64_t(pre) * n_post + post);
+                if (taken[cell]) action(i++, cell);
+            }
+        }
+    }
 
     // Four rows at once: the sums are read and written once for all four, in the same order.
     void add_rows(const std::vector<Arrival> &now, const real *weights, real *__restrict sums) const {

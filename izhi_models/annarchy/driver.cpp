@@ -140,8 +140,36 @@ API void *izhi_view(int neuron, int member, int64_t *size) {
     return found.data;
 }
 
-API int izhi_connect(int projection, const Column *pre, const Column *post, const Column *delays) {
-    return guarded([&] { projections[size_t(projection)]->connect(*pre, *post, *delays); });
+// One of the stages of making connections; if it fails, there are none.
+template <typename Stage>
+static int connecting(int projection, Stage stage) {
+    Connections &found = *projections[size_t(projection)];
+    const int status = guarded([&] { stage(found); });
+    if (status != SUCCESS) found.disconnect();
+    return status;
+}
+
+API int izhi_start_connecting(int projection, int64_t size) {
+    return connecting(projection, [&](Connections &item) { item.start(size); });
+}
+
+API int izhi_count(int projection, const Column *pre, const Column *post, const Column *delays) {
+    return connecting(projection, [&](Connections &item) { item.count({*pre, *post, *delays}); });
+}
+
+API int izhi_arrange(int projection) {
+    return connecting(projection, [](Connections &item) { item.arrange(); });
+}
+
+API int izhi_place(int projection, const Column *pre, const Column *post, const Column *delays,
+                   int member, const Column *values) {
+    return connecting(projection, [&](Connections &item) {
+        item.place({*pre, *post, *delays}, item.members[size_t(member)].array, *values);
+    });
+}
+
+API int izhi_finish_connecting(int projection) {
+    return connecting(projection, [](Connections &item) { item.finish(); });
 }
 
 API int izhi_set(int projection, int member, const Column *values) {

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -30,10 +30,8 @@ from izhi_models.annarchy.native import (
     too_large,
     unload,
 )
-from izhi_models.annarchy.program import WEIGHT
+from izhi_models.annarchy.wiring import Block, connect, real_numbers
 from izhi_models.errors import InternalError
-
-_MAX_DELAY = 2**16 - 1
 
 
 @dataclass(frozen=True)
@@ -103,13 +101,11 @@ class Engine(Protocol):
     def get(self, neuron: int, symbol: str) -> NDArray[np.floating[Any]]:
         """Return a parameter or variable."""
 
-    def connect(
+    def connect_blocks(
         self,
         projection: int,
-        pre_ranks: NDArray[np.integer[Any]],
-        post_ranks: NDArray[np.integer[Any]],
-        weights: ArrayLike,
-        delays_steps: int | NDArray[np.integer[Any]] = 1,
+        size: int,
+        blocks: Callable[[], Iterable[Block]],
         **values: ArrayLike,
     ) -> None:
         """Make all connections of a projection."""
@@ -288,20 +284,55 @@ class Library:
         RunError
             There is not enough memory, or a value is beyond the range of single precision.
         """
+        block = Block(
+            np.asarray(pre_ranks),
+            np.asarray(post_ranks),
+            real_numbers(weights),
+            np.atleast_1d(delays_steps),
+        )
+        self.connect_blocks(projection, block.pre.size, lambda: (block,), **values)
+
+    def connect_blocks(
+        self,
+        projection: int,
+        size: int,
+        blocks: Callable[[], Iterable[Block]],
+        **values: ArrayLike,
+    ) -> None:
+        """Make all connections of a projection as `connect` does, out of blocks.
+
+        Besides the connections themselves this takes the memory of one block.
+
+        Parameters
+        ----------
+        projection : int
+            Number of the projection.
+        size : int
+            Of all blocks together.
+        blocks : callable
+            Returns the same blocks each time; it is called twice.
+        values : float or array (size,)
+            See `connect`.
+
+        Raises
+        ------
+        RunError
+            There is not enough memory, or a value is beyond the range of single precision.
+        """
         self._verify(bool(self._views) and self._step == 0, "connect comes at time 0")
         self._verify(0 <= projection < len(self._program.projections), f"projection {projection}")
+        self._verify(0 <= size <= INT_MAX, f"{size} connections")
         item = self._program.projections[projection]
-        pre, post = np.ascontiguousarray(pre_ranks), np.ascontiguousarray(post_ranks)
-        delays = np.ascontiguousarray(np.atleast_1d(delays_steps))
-        self._verify_ranks(pre, self._sizes[item.pre])
-        self._verify_ranks(post, self._sizes[item.post])
-        self._verify(pre.size == post.size <= INT_MAX, f"{pre.size} and {post.size} ranks")
-        self._verify_delays(delays, pre.size)
         self._connected.pop(projection, None)
-        status = self._code.izhi_connect(projection, column(pre), column(post), column(delays))
-        check(status, f"{pre.size} connections")
-        self._connected[projection] = pre.size
-        self.set_connections(projection, WEIGHT, weights)
+        connect(
+            self._code,
+            projection,
+            item,
+            (self._sizes[item.pre], self._sizes[item.post]),
+            size,
+            blocks,
+        )
+        self._connected[projection] = size
         for symbol, value in values.items():
             self.set_connections(projection, symbol, value)
 
@@ -323,10 +354,7 @@ class Library:
             A finite value is beyond the range of single precision.
         """
         member, size = self._connection_member(projection, symbol)
-        values = np.asarray(value)
-        if values.dtype not in (np.float32, np.float64):
-            values = values.astype(np.float64)
-        values = np.ascontiguousarray(np.atleast_1d(values))
+        values = real_numbers(value)
         fit = values.shape in ((size,), (1,))
         self._verify(fit, f"{symbol!r} has {size} values, not {values.shape}")
         check(self._code.izhi_set(projection, member, column(values)), "the connections")
@@ -503,22 +531,6 @@ class Library:
         self._verify(symbol in item.symbols, f"{symbol!r} is not known")
         size = 1 if symbol in item.single else self._connected[projection]
         return item.symbols.index(symbol), size
-
-    def _verify_ranks(self, ranks: NDArray[Any], size: int) -> None:
-        fit = ranks.ndim == 1 and ranks.dtype in (np.int32, np.int64)
-        self._verify(fit, f"ranks are an array {ranks.dtype} {ranks.shape}")
-        fit = ranks.size == 0 or (ranks.min() >= 0 and ranks.max() < size)
-        self._verify(bool(fit), f"ranks beyond {size} cells")
-
-    def _verify_delays(self, delays: NDArray[Any], size: int) -> None:
-        fit = delays.dtype in (np.int32, np.int64) and delays.shape in ((size,), (1,))
-        self._verify(fit, f"delays are an array {delays.dtype} {delays.shape}")
-        fit = delays.size == 0 or delays.min() >= 1
-        self._verify(bool(fit), "a delay below one step")
-        if delays.size > 1:
-            self._verify(bool(delays.max() <= _MAX_DELAY), f"a delay above {_MAX_DELAY} steps")
-        elif delays.size == 1:
-            self._verify(bool(delays[0] <= INT_MAX), f"a delay of {delays[0]} steps")
 
     def _map(self, neuron: int, member: int) -> NDArray[Any]:
         size = ctypes.c_int64()

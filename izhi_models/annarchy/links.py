@@ -5,24 +5,24 @@ All projections between two neurons of a program that add to the same sum become
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.annarchy import wiring
 from izhi_models.annarchy.program import Projection as Definition
 from izhi_models.annarchy.program import Synapse, Weights
 from izhi_models.annarchy.synapses import lower_synapse
 from izhi_models.expr import Expr, Name, names
-from izhi_models.network import PEER, WEIGHT, Projection
+from izhi_models.network import PEER, WEIGHT, Block, Connections, Projection, join
 from izhi_models.slots import Structures
 
 Targets = dict[str, str]
 Readable = Callable[[str, str], str]
 _Members = list[tuple[Projection, Expr]]
-_Number = TypeVar("_Number", np.int32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,98 @@ class Ends:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The connections of one projection of a network in a link.
+
+    Parameters
+    ----------
+    connections : Connections
+    first_pre, first_post : int
+        Numbers of the first cells of the populations in the program's neurons.
+    is_weighted : bool
+        False if each event counts 1.
+    """
+
+    connections: Connections
+    first_pre: int
+    first_post: int
+    is_weighted: bool
+
+    @property
+    def weight(self) -> float | None:
+        """The weight that all have, or None."""
+        return self.connections.weight if self.is_weighted else 1.0
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the connections between cells of the program's neurons."""
+        for block in self.connections.blocks():
+            yield Block(
+                _moved(block.pre, self.first_pre),
+                _moved(block.post, self.first_post),
+                block.weights if self.is_weighted else np.ones(1),
+                block.delays,
+            )
+
+
+@dataclass(frozen=True)
 class Link:
     """One projection of a program, and the connections that it stands for.
 
     Parameters
     ----------
     definition : izhi_models.annarchy.program.Projection
-    pre, post : int array (n,)
-        Cells of the program's neurons.
-    weights : array (n,) or (1,)
-    delays_s : array (n,) or (1,)
-        [s]
+    parts : tuple of Part
     values : dict of str to float or array (n,)
         Parameters and initial values of the synapse by symbol, in simulation units.
     """
 
     definition: Definition
-    pre: NDArray[np.int32]
-    post: NDArray[np.int32]
-    weights: NDArray[np.float64]
-    delays_s: NDArray[np.float64]
+    parts: tuple[Part, ...]
     values: dict[str, float | NDArray[np.float64]] = field(default_factory=dict)
 
-    def delays_in_steps(self, dt_s: float) -> NDArray[np.int32]:
-        """Return delays as numbers of steps, at least one: a spike acts in a later step."""
-        steps = self.delays_s / dt_s
-        np.rint(steps, out=steps)
-        np.maximum(steps, 1.0, out=steps)
-        return steps.astype(np.int32)
+    @property
+    def size(self) -> int:
+        """Number of connections."""
+        return sum(part.connections.size for part in self.parts)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all connections between cells of the program's neurons, the same each time."""
+        for part in self.parts:
+            yield from part.blocks()
+
+    def whole(self) -> Block:
+        """Return all connections at once."""
+        return join(self.blocks())
+
+
+def in_steps(delays_s: NDArray[np.float64], dt_s: float) -> NDArray[np.int32]:
+    """Return delays as numbers of steps, at least one: a spike acts in a later step.
+
+    Parameters
+    ----------
+    delays_s : array (n,)
+        [s]
+    dt_s : float
+        Length of a step. [s]
+    """
+    steps = delays_s / dt_s
+    np.rint(steps, out=steps)
+    np.maximum(steps, 1.0, out=steps)
+    return steps.astype(np.int32)
+
+
+def blocks_in_steps(link: Link, dt_s: float) -> Iterator[wiring.Block]:
+    """Yield the connections of a link as the compiled program takes them.
+
+    Parameters
+    ----------
+    link : Link
+    dt_s : float
+        Length of a step. [s]
+    """
+    for block in link.blocks():
+        delays = in_steps(block.delays, dt_s)
+        yield wiring.Block(block.pre, block.post, block.weights, delays)
 
 
 def name_targets(
@@ -150,11 +214,13 @@ def _ends_and_sum(entry: tuple[tuple[Any, ...], _Members]) -> tuple[Any, ...]:
 
 def _kind_of_weights(members: _Members) -> Weights:
     """Tell whether connections need a weight each; equal numbers are no reason."""
-    weights = [_weights(*member) for member in members]
     if len(members) == 1:
-        return "one" if weights[0].size == 1 else "each"
-    weighted = [item for item, weight in members if WEIGHT in names(weight) and item.has_weights]
-    return "each" if weighted else "one"
+        return (
+            "each"
+            if _is_weighted(*members[0]) and members[0][0].connections.weight is None
+            else "one"
+        )
+    return "each" if any(_is_weighted(*member) for member in members) else "one"
 
 
 def _own_synapse(
@@ -186,38 +252,22 @@ def _link(
     ends: dict[str, Ends],
     values: dict[str, float | NDArray[np.float64]],
 ) -> Link:
-    sizes = [item.size for item, _ in members]
-    weights = [_weights(*member) for member in members]
-    return Link(
-        definition,
-        _joined([_moved(item.pre_cells, ends[item.pre].first) for item, _ in members]),
-        _joined([_moved(item.post_cells, ends[item.post].first) for item, _ in members]),
-        weights[0] if definition.weights == "one" else _spread(weights, sizes),
-        _spread([item.delays for item, _ in members], sizes),
-        values,
+    parts = (
+        Part(
+            item.connections,
+            ends[item.pre].first,
+            ends[item.post].first,
+            _is_weighted(item, weight),
+        )
+        for item, weight in members
     )
+    return Link(definition, tuple(parts), values)
 
 
-def _weights(projection: Projection, weight: Expr) -> NDArray[np.float64]:
-    """Return what each event counts: a product of the parameters that vary, or 1."""
-    is_weighted = projection.has_weights and WEIGHT in names(weight)
-    return projection.weights if is_weighted else np.ones(1)
+def _is_weighted(projection: Projection, weight: Expr) -> bool:
+    """Tell whether an event counts a product of the parameters that vary, and not 1."""
+    return projection.has_weights and WEIGHT in names(weight)
 
 
 def _moved(cells: NDArray[np.int32], first: int) -> NDArray[np.int32]:
     return cells + np.int32(first) if first else cells
-
-
-def _joined(arrays: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
-    """Join arrays; a single one, which may take much of the memory, is not copied."""
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _spread(arrays: Sequence[NDArray[np.float64]], sizes: Sequence[int]) -> NDArray[np.float64]:
-    """Join values of connections, where an array of one value stands for all of its part."""
-    if len(arrays) == 1:
-        return arrays[0]
-    if all(item.size == 1 for item in arrays):
-        firsts = np.concatenate(arrays)
-        return firsts[:1] if (firsts == firsts[0]).all() else np.repeat(firsts, sizes)
-    return np.concatenate([np.broadcast_to(*pair) for pair in zip(arrays, sizes, strict=True)])

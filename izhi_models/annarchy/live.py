@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from izhi_models.annarchy.plain import to_plain
 from izhi_models.annarchy.program import Program
 from izhi_models.annarchy.script import CONNECT, FLAGS
 from izhi_models.annarchy.texts import words
+from izhi_models.annarchy.wiring import Block
 from izhi_models.annarchy.write import write_parts
 from izhi_models.errors import BackendError, Diagnostic, InternalError, UnsupportedError
 
@@ -106,26 +107,32 @@ class LiveLibrary:
         value = self._values.get((neuron, symbol), 0.0)
         return np.array(np.broadcast_to(value, self._program.neurons[neuron].size))
 
-    def connect(
+    def connect_blocks(
         self,
         projection: int,
-        pre_ranks: NDArray[Any],
-        post_ranks: NDArray[Any],
-        weights: ArrayLike,
-        delays_steps: int | NDArray[Any] = 1,
+        size: int,
+        blocks: Callable[[], Iterable[Block]],
         **values: ArrayLike,
     ) -> None:
-        """Make all connections of a projection; see `Library.connect`.
+        """Make all connections of a projection; see `Library.connect_blocks`.
 
         Raises
         ------
         UnsupportedError
             Their delays differ, and ANNarchy's code for GPUs has one for a projection.
         """
-        if pre_ranks.size == 0:
+        if size == 0:
             return
         item = self._program.projections[projection]
-        steps = np.array(np.broadcast_to(delays_steps, pre_ranks.shape))
+        whole = [
+            (
+                block.pre,
+                block.post,
+                *np.broadcast_arrays(block.weights, block.delays, block.pre)[:2],
+            )
+            for block in blocks()
+        ]
+        pre_ranks, post_ranks, weights, steps = map(np.concatenate, zip(*whole, strict=True))
         if self._paradigm == "cuda" and np.any(steps != steps[0]):
             pre, post = self._program.neurons[item.pre], self._program.neurons[item.post]
             raise UnsupportedError(
@@ -135,8 +142,7 @@ class LiveLibrary:
                     notes=("use equal delays, or --paradigm openmp",),
                 )
             )
-        weight = np.array(np.broadcast_to(np.asarray(weights, float), pre_ranks.shape))
-        arguments = (np.asarray(pre_ranks), np.asarray(post_ranks), weight, steps)
+        arguments = (pre_ranks, post_ranks, weights, steps)
         own = {
             name: array if np.ndim(array := np.asarray(value, float)) else float(array)
             for name, value in values.items()

@@ -40,7 +40,11 @@ def load(built: Built) -> ctypes.CDLL:
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "create": (number, [pointer, number]),
         "initialize": (number, [ctypes.c_double, ctypes.c_long]),
-        "connect": (number, [number, pointer, pointer, pointer]),
+        "start_connecting": (number, [number, ctypes.c_int64]),
+        "count": (number, [number, pointer, pointer, pointer]),
+        "arrange": (number, [number]),
+        "place": (number, [number, pointer, pointer, pointer, number, pointer]),
+        "finish_connecting": (number, [number]),
         "set": (number, [number, number, pointer]),
         "get": (None, [number, number, pointer]),
         "view": (pointer, [number, number, size]),

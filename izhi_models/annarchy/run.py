@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from izhi_models.annarchy.build import Built, build
 from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Engine, Library
+from izhi_models.annarchy.links import blocks_in_steps
 from izhi_models.annarchy.lower import Group, Lowering
 from izhi_models.annarchy.recorder import Recorder, Recording
 from izhi_models.annarchy.start import member_values, parameter_values, start_of
@@ -81,8 +83,8 @@ class Simulator:
         self._library.create()
         self._library.initialize(to_simulation(dt_s, TIME), seed % 2**32)
         for number, link in enumerate(lowering.links):
-            delays = link.delays_in_steps(dt_s)
-            self._library.connect(number, link.pre, link.post, link.weights, delays, **link.values)
+            blocks = partial(blocks_in_steps, link, dt_s)
+            self._library.connect_blocks(number, link.size, blocks, **link.values)
         self._start: list[dict[str, NDArray[np.float64]]] = []
         self._recorder = Recorder(lowering, recordings, dt_s, self._library)
         self._fresh = False

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from izhi_models.annarchy.build import annarchy_folder
 from izhi_models.annarchy.equations import Symbol
-from izhi_models.annarchy.links import Link
+from izhi_models.annarchy.links import Link, in_steps
 from izhi_models.annarchy.lower import Group, Lowering
 from izhi_models.annarchy.names import Identifiers
 from izhi_models.annarchy.plain import Plain, Vocabulary, to_plain
@@ -370,32 +370,33 @@ def _connections(lowering: Lowering, wording: Wording, dt_s: float, store: _Stor
     lines = [*CONNECT]
     for link in lowering.links:
         name = wording.name(link.definition.symbol)
-        columns = _columns(link, dt_s)
-        if columns["pre"].size == 0:
+        if link.size == 0:
             continue
+        columns = _columns(link, dt_s)
         lines += [f"{name}_lists = connect(", f"    {name},"]
         for kind, values in columns.items():
             lines.append(f"    {store.text(f'{name}_{kind}', values)},  # {kind}")
         lines += [")"]
-    pre = {link.definition.pre for link in lowering.links if link.pre.size}
+    pre = {link.definition.pre for link in lowering.links if link.size}
     for number in sorted(pre):
         owner = wording.name(lowering.program.neurons[number].symbol)
         longest = max(
-            int(link.delays_in_steps(dt_s).max())
+            int(in_steps(block.delays, dt_s).max())
             for link in lowering.links
-            if link.definition.pre == number and link.pre.size
+            if link.definition.pre == number
+            for block in link.blocks()
         )
         lines.append(f"{owner}.max_delay = {longest}")
     return [*lines, ""]
 
 
 def _columns(link: Link, dt_s: float) -> dict[str, NDArray[Any]]:
-    size = link.pre.size
+    whole = link.whole()
     return {
-        "pre": np.asarray(link.pre),
-        "post": np.asarray(link.post),
-        "weights": np.array(np.broadcast_to(link.weights, size)),
-        "steps": np.array(np.broadcast_to(link.delays_in_steps(dt_s), size)),
+        "pre": whole.pre,
+        "post": whole.post,
+        "weights": np.array(np.broadcast_to(whole.weights, link.size)),
+        "steps": np.array(np.broadcast_to(in_steps(whole.delays, dt_s), link.size)),
     }
 
 
@@ -449,7 +450,7 @@ def _arrays(
             if owner in links:
                 text = f"{wording.name(owner)}_lists({text})"
             lines.append(f"{name} = {text}")
-        elif owner in links and links[owner].pre.size and symbol != WEIGHT:
+        elif owner in links and links[owner].size and symbol != WEIGHT:
             lines.append(f"{name} = {value!r}")
     return lines
 

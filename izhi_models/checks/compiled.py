@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from izhi_models.annarchy.build import build
 from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Library
+from izhi_models.annarchy.links import blocks_in_steps
 from izhi_models.annarchy.lower import Group, Lowering
 from izhi_models.annarchy.program import WEIGHT
 from izhi_models.annarchy.start import member_values, start_of
@@ -39,8 +41,8 @@ class Compiled:
         self._library.initialize(to_simulation(dt_s, TIME), seed % 2**32)
         self._start = []
         for number, link in enumerate(lowering.links):
-            delays = link.delays_in_steps(dt_s)
-            self._library.connect(number, link.pre, link.post, link.weights, delays, **link.values)
+            blocks = partial(blocks_in_steps, link, dt_s)
+            self._library.connect_blocks(number, link.size, blocks, **link.values)
         for number, group in enumerate(lowering.groups):
             self._start.append(start_of(group, number, seed))
             for name, value in member_values(group, self._start[-1]).items():
@@ -80,7 +82,7 @@ class Compiled:
         for number, link in enumerate(self.lowering.links):
             changing = link.definition.changing
             if WEIGHT in changing:
-                self._library.set_connections(number, WEIGHT, link.weights)
+                self._library.set_connections(number, WEIGHT, link.whole().weights)
             for symbol, value in link.values.items():
                 if symbol in changing:
                     self._library.set_connections(number, symbol, value)

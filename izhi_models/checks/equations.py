@@ -132,7 +132,7 @@ def check_equations(model: Model, *, method: str = "auto", seed: int = 1234) -> 
             why = "its cells have several compartments"
         return [Finding("equations", "skipped", why)]
     dt_s = model.step()
-    oracle = Oracle(network, network.parts, dt_s)
+    oracle = Oracle(network, network.parts.kept(), dt_s)
     lowering = model.lower(model.recordings(), method=method)
     with Compiled(lowering, dt_s, seed) as compiled:
         comparison = _Comparison(oracle, compiled, method, np.random.default_rng(seed))

@@ -39,7 +39,7 @@ def check_invariants(model: Model, *, method: str = "auto", seed: int = 1234) ->
         for item in network.populations.values()
         if any(is_random(expr) for expr in item.dynamics.expressions())
     ]
-    found = [item for projection in network.projections for item in _connections(projection)]
+    found = [item for projection in network.projections for item in _connections(projection.kept())]
     if not random and network.seed is None:
         return [*found, Finding("invariants", "skipped", "the model draws no random numbers")]
     plan = model.experiment.simulation

@@ -63,7 +63,7 @@ def check_trajectory(
     network = model.network
     if network.parts is None:
         return [_skipped("what holds the network shows it quantities")], []
-    oracle = Oracle(network, network.parts, model.step())
+    oracle = Oracle(network, network.parts.kept(), model.step())
     reason = _not_solvable(oracle)
     if reason:
         return [_skipped(reason)], []

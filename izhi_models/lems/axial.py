@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from izhi_models.errors import InternalError
 from izhi_models.expr import TRUE, Binary, Expr, Name, Number, substitute
 from izhi_models.ir.dynamics import Assignment, Derived, Dynamics, OnCondition, Variable
-from izhi_models.network import PEER, WEIGHT, Projection
+from izhi_models.network import PEER, WEIGHT, Block, Listed, Projection
 from izhi_models.units import CURRENT, NONE, VOLTAGE, Dimension
 
 CONDUCTANCE = "axial/conductance"
@@ -114,10 +114,7 @@ def axial_projection(
         attachment="",
         dynamics=_SYNAPSE,
         values={WEIGHT: 1.0, "unit": _NANO},
-        pre_cells=cells[0],
-        post_cells=cells[1],
-        weights=conductances / _NANO,
-        delays=np.zeros(1),
+        connections=Listed(Block(cells[0], cells[1], conductances / _NANO, np.zeros(1))),
         is_continuous=True,
         own={INFLOW: "inflow"},
         reasons=("it carries the current along a cell",),

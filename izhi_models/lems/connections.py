@@ -27,7 +27,7 @@ from izhi_models.lems.targets import (
     read_path,
     without_site,
 )
-from izhi_models.network import Population, Projection
+from izhi_models.network import Block, Listed, Population, Projection
 
 # Where a network keeps its event connections.
 EVENT_PLACES = ("projections", "synapticConnections")
@@ -227,10 +227,14 @@ def _projection(
         attachment=attachment,
         dynamics=lowered.dynamics,
         values=dict(lowered.values),
-        pre_cells=group.pre.array(),
-        post_cells=group.post.array(),
-        weights=group.weights.shortest(),
-        delays=group.delays.shortest(),
+        connections=Listed(
+            Block(
+                group.pre.array(),
+                group.post.array(),
+                group.weights.shortest(),
+                group.delays.shortest(),
+            )
+        ),
         has_weights="weight" in group.first.type.parameters,
         span=group.first.span,
         post_segments=group.post.segments(),

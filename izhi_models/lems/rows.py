@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +13,20 @@ from izhi_models.expr import names
 from izhi_models.ir.aggregate import Aggregate, aggregate
 from izhi_models.lems.elements import Element
 from izhi_models.lems.lower import Lowered
-from izhi_models.network import WEIGHT, Input, Population, Projection, Values
+from izhi_models.network import (
+    WEIGHT,
+    Block,
+    Connections,
+    Drawn,
+    Input,
+    Listed,
+    Population,
+    Projection,
+    Values,
+    join,
+)
+
+KEPT = 2**20  # connections of a rule; more are made again when they are needed
 
 
 @dataclass(frozen=True)
@@ -74,9 +87,30 @@ class Rows:
         return replace(self, cells={**self.cells, name: (population, column)})
 
 
+class _Same:
+    """The number that all connections have, or None.
+
+    Parameters
+    ----------
+    value : float
+        Of no connections.
+    """
+
+    def __init__(self, value: float) -> None:
+        self.value: float | None = value
+        self._is_first = True
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Note the numbers of some connections."""
+        if self._is_first:
+            self.value, self._is_first = float(values[0]), False
+        if self.value is not None and not (values == self.value).all():
+            self.value = None
+
+
 @dataclass
 class Sink:
-    """The connections of one EventConnection, in blocks.
+    """The connections of one EventConnection.
 
     Parameters
     ----------
@@ -92,6 +126,11 @@ class Sink:
         The innermost ForEach.
     bound : float
         How many connections there can be.
+    kept : list of Block or None
+        The connections; None if there are so many that they had better be made again.
+    weight, delay : _Same
+    count : int
+        How many there are.
     """
 
     pre: Population
@@ -103,11 +142,26 @@ class Sink:
     drops: bool
     loop: Element | None
     bound: float
-    sources: list[NDArray[np.int32]] = field(default_factory=list)
-    cells: list[NDArray[np.int32]] = field(default_factory=list)
-    weights: list[NDArray[np.float64]] = field(default_factory=list)
-    delays: list[NDArray[np.float64]] = field(default_factory=list)
+    kept: list[Block] | None = field(default_factory=list)
+    weight: _Same = field(default_factory=lambda: _Same(1.0))
+    delay: _Same = field(default_factory=lambda: _Same(0.0))
     count: int = 0
+
+    def __post_init__(self) -> None:
+        self.reached = np.zeros(self.post.size, dtype=np.bool_)
+
+    def add(self, block: Block) -> None:
+        """Note connections, and keep them unless there are too many."""
+        if block.pre.size == 0:
+            return
+        self.count += block.pre.size
+        self.reached[block.post] = True
+        self.weight.add(block.weights)
+        self.delay.add(block.delays)
+        if self.count > KEPT and receives(self.lowered):
+            self.kept = None
+        if self.kept is not None:
+            self.kept.append(block)
 
 
 def receives(lowered: Lowered) -> bool:
@@ -123,27 +177,24 @@ def is_silent_at_zero(lowered: Lowered, gathered: frozenset[str]) -> bool:
     )
 
 
-def _joined(blocks: list[NDArray[np.int32]]) -> NDArray[np.int32]:
-    """Return one array, and let the blocks go."""
-    whole = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int32)
-    blocks.clear()
-    return whole
+def to_projection(
+    name: str, sink: Sink, span: Span, draw: Callable[[], Iterator[Block]]
+) -> Projection:
+    """Return the connections of a rule.
 
-
-def _values(blocks: list[NDArray[np.float64]], sizes: list[int]) -> NDArray[np.float64]:
-    """Return the values of all connections, or one if they are equal, and let the blocks go."""
-    first = next((block[0] for block in blocks if block.size), 1.0)
-    if all((block == first).all() for block in blocks):
-        blocks.clear()
-        return np.array([first])
-    spread = [np.broadcast_to(block, size) for block, size in zip(blocks, sizes, strict=True)]
-    blocks.clear()
-    return np.concatenate(spread)
-
-
-def to_projection(name: str, sink: Sink, span: Span) -> Projection:
-    """Return the connections of a rule, and let their blocks go."""
-    sizes = [block.size for block in sink.cells]
+    Parameters
+    ----------
+    name : str
+    sink : Sink
+    span : Span
+    draw : callable
+        Makes the connections again.
+    """
+    connections: Connections
+    if sink.kept is None:
+        connections = Drawn(sink.count, sink.weight.value, sink.delay.value, sink.reached, draw)
+    else:
+        connections = Listed(_whole(sink))
     return Projection(
         id=name,
         pre=sink.pre.id,
@@ -152,22 +203,30 @@ def to_projection(name: str, sink: Sink, span: Span) -> Projection:
         attachment=sink.attachment,
         dynamics=sink.lowered.dynamics,
         values=dict(sink.lowered.values),
-        pre_cells=_joined(sink.sources),
-        post_cells=_joined(sink.cells),
-        weights=_values(sink.weights, sizes),
-        delays=_values(sink.delays, sizes),
+        connections=connections,
         has_weights=sink.has_weights,
         span=span,
     )
 
 
+def _whole(sink: Sink) -> Block:
+    """Return all connections that are kept, with single values where they are equal."""
+    whole = join(sink.kept or ())
+    weight, delay = sink.weight.value, sink.delay.value
+    return replace(
+        whole,
+        weights=whole.weights if weight is None else np.array([weight]),
+        delays=whole.delays if delay is None else np.array([delay]),
+    )
+
+
 def to_input(sink: Sink) -> Input:
-    """Return what a rule has attached, and let its blocks go."""
+    """Return what a rule has attached."""
     values: Values = dict(sink.lowered.values)
-    sizes = [block.size for block in sink.cells]
-    cells = _joined(sink.cells).astype(np.int64)
+    whole = _whole(sink)
+    cells = whole.post.astype(np.int64)
     if sink.has_weights:
-        values[WEIGHT] = np.broadcast_to(_values(sink.weights, sizes), cells.shape)
+        values[WEIGHT] = np.broadcast_to(whole.weights, cells.shape)
     return Input(
         sink.receiver,
         sink.post.id,

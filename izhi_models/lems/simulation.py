@@ -585,7 +585,8 @@ class _Paths:
                     notes=("record the cell",),
                 )
             )
-        count = sum(int((item.post_cells == index).sum()) for item in connections)
+        blocks = (block for item in connections for block in item.connections.blocks())
+        count = sum(int((block.post == index).sum()) for block in blocks)
         if count != 1:
             raise InputError(
                 Diagnostic(

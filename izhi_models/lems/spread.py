@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from izhi_models.lems.axial import axial_projection
 from izhi_models.lems.compartments import Divided, Kind, divide
 from izhi_models.lems.components import Component, Model
-from izhi_models.network import Compartments, Input, Population, Projection, Values
+from izhi_models.network import (
+    Block,
+    Compartments,
+    Input,
+    Listed,
+    Population,
+    Projection,
+    Values,
+)
 
 
 @dataclass(frozen=True)
@@ -194,13 +202,9 @@ def _connected(
             to_cell[received] = post_cells
             chosen = np.flatnonzero((from_cell >= 0) & (to_cell >= 0))
             if chosen.size:
-                yield replace(
-                    projection.some(chosen),
-                    pre=source,
-                    post=target,
-                    pre_cells=from_cell[chosen],
-                    post_cells=to_cell[chosen],
-                )
+                some = projection.some(chosen)
+                moved = Block(from_cell[chosen], to_cell[chosen], some.weights, some.delays)
+                yield replace(some, pre=source, post=target, connections=Listed(moved))
 
 
 def _axial(

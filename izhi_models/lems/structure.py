@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,10 +49,10 @@ from izhi_models.lems.rules import below, loops_around
 from izhi_models.lems.sampling import SPARSE, bernoulli, distinct, per_group
 from izhi_models.lems.targets import attachment_of, check_gathered, find_cell, sent_ports
 from izhi_models.memory import available_bytes, shortage
-from izhi_models.network import WEIGHT, Input, Population, Projection
+from izhi_models.network import WEIGHT, Block, Input, Population, Projection
 
-BLOCK = 2**20  # cells of the innermost loop that are held at a time
-_BYTES = 4 + 4 + 8 + 8  # of a connection: its ends, weight and delay
+BLOCK = 2**18  # cells of the innermost loop that are held at a time
+_BYTES = 4 + 8 + 4  # of a connection in the compiled code: its cell, weight and number
 _TELLING = 0.1  # the part of memory from which on what a rule makes tells what it will make
 
 Populations = Mapping[str, Population]
@@ -118,6 +119,7 @@ class _Rule:
         self.model = model
         self.component = component
         self.populations = populations
+        self.seed = seed
         self.name = _name(component)
         self.random = np.random.default_rng([seed % 2**64, *self.name.encode()])
         self.numbers = parameter_values(model, component)
@@ -129,28 +131,42 @@ class _Rule:
 
     def execute(self, made: Made) -> None:
         """Do all that the Structure says, and add it to what was made."""
-        for structure in _structures(self.component):
-            self._run(structure, Rows())
-        for number, sink in enumerate(self.sinks.values()):
+        for element, block in self._connections():
+            sink = self.sinks[element]
+            sink.add(block)
+            if sink.loop is not None:
+                self._check_memory(sink.count * sink.bound / self.visited[sink.loop], sink.count)
+        for number, (element, sink) in enumerate(self.sinks.items()):
             name = f"{self.name}[{number}]" if len(self.sinks) > 1 else self.name
             if receives(sink.lowered):
-                made.projections.append(to_projection(name, sink, self.component.span))
+                draw = partial(self._again, element)
+                made.projections.append(to_projection(name, sink, self.component.span, draw))
             elif sink.count:
                 made.inputs.append(to_input(sink))
         made.drawn |= self.drawn
 
-    def _run(self, block: Element, rows: Rows) -> None:
+    def _again(self, connection: Element) -> Iterator[Block]:
+        """Yield the connections of one EventConnection, the same each time."""
+        rule = _Rule(self.model, self.component, self.populations, self.seed)
+        return (block for element, block in rule._connections() if element is connection)
+
+    def _connections(self) -> Iterator[tuple[Element, Block]]:
+        """Yield all connections, with the EventConnection that makes them. To be called once."""
+        for structure in _structures(self.component):
+            yield from self._run(structure, Rows())
+
+    def _run(self, block: Element, rows: Rows) -> Iterator[tuple[Element, Block]]:
         for element in block.children:
             match element.tag:
                 case "ForEach":
                     for left, part in self._each(element, rows):
-                        self._run(left, part)
+                        yield from self._run(left, part)
                 case "If":
-                    self._run(element, self._chosen(element, rows))
+                    yield from self._run(element, self._chosen(element, rows))
                 case "With":
                     rows = self._with(element, rows)
                 case "EventConnection":
-                    self._connect(element, rows)
+                    yield element, self._connect(element, rows)
                 case _:
                     raise UnsupportedError(
                         Diagnostic(f"<{element.tag}> in a rule cannot be run", element.span)
@@ -320,7 +336,7 @@ class _Rule:
 
     # Connections
 
-    def _connect(self, element: Element, rows: Rows) -> None:
+    def _connect(self, element: Element, rows: Rows) -> Block:
         pre, sources = self._end(element, "from", rows)
         post, cells = self._end(element, "to", rows)
         if element not in self.sinks:
@@ -332,13 +348,7 @@ class _Rule:
             sources, cells = sources[kept], cells[kept]
             weights = weights[kept] if weights.size == kept.size else weights
             delays = delays[kept] if delays.size == kept.size else delays
-        sink.sources.append(sources)
-        sink.cells.append(cells)
-        sink.weights.append(weights)
-        sink.delays.append(delays)
-        sink.count += cells.size
-        if sink.loop is not None:
-            self._check_memory(sink.count * sink.bound / self.visited[sink.loop], sink.count)
+        return Block(sources, cells, weights, delays)
 
     def _end(
         self, element: Element, attribute: str, rows: Rows

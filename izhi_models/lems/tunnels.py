@@ -27,7 +27,7 @@ from izhi_models.lems.targets import (
     read_path,
     without_site,
 )
-from izhi_models.network import Population, Projection
+from izhi_models.network import Block, Listed, Population, Projection
 
 CONTINUOUS_PLACES = ("electricalProjection", "continuousProjection")
 
@@ -171,10 +171,9 @@ def _projection(
         attachment=attachment,
         dynamics=lowered.dynamics,
         values=dict(lowered.values),
-        pre_cells=group.read.array(),
-        post_cells=group.cells.array(),
-        weights=group.weights.shortest(),
-        delays=np.zeros(1),
+        connections=Listed(
+            Block(group.read.array(), group.cells.array(), group.weights.shortest(), np.zeros(1))
+        ),
         has_weights="weight" in group.first.type.parameters,
         is_continuous=True,
         span=group.first.span,

@@ -17,6 +17,7 @@ from izhi_models.annarchy.program import (
     Projection,
     Synapse,
 )
+from izhi_models.annarchy.wiring import Block
 from izhi_models.annarchy.write import write_definitions
 from izhi_models.errors import BackendError, InternalError, RunError
 
@@ -193,10 +194,12 @@ def test_run__any_delay__arrives_that_many_steps_later(built, delays):
 
 @pytest.mark.parametrize("delay", [1, 4])
 @pytest.mark.parametrize("n_connections", [30, 15, 14])  # of 30 pairs
-@pytest.mark.parametrize("order", ["shuffled", "sorted"])
+@pytest.mark.parametrize("order", ["shuffled", "sorted", "by post"])
 def test_run__most_pairs_connected__is_the_same_as_few(built, delay, n_connections, order):
     pairs = np.random.default_rng(2).permutation(N_PRE * N_POST)[:n_connections]
     pre, post = np.divmod(np.sort(pairs) if order == "sorted" else pairs, N_POST)
+    if order == "by post":
+        post, pre = np.divmod(np.sort(pairs), N_PRE)
     weights = drawn(n_connections)[2]
     with start(built) as library:
         library.connect(2, pre, post, weights, delay)
@@ -205,6 +208,35 @@ def test_run__most_pairs_connected__is_the_same_as_few(built, delay, n_connectio
         library.set_connections(2, "w", 2.0 * weights)
         np.testing.assert_array_equal(library.get_connections(2, "w"), 2.0 * weights)
         np.testing.assert_array_equal(sums(library)["x_2"], pulses(pre, post, 2 * weights, delay))
+
+
+@pytest.mark.parametrize("delays", [1, 3, "each"])
+@pytest.mark.parametrize("order", ["by pre", "by post", "shuffled"])
+@pytest.mark.parametrize("size", [1, 5, 12])  # of a block
+def test_connect__blocks_in_any_order__are_as_one(built, size, order, delays):
+    pairs = np.sort(
+        np.random.default_rng(8).permutation(N_PRE * N_POST)[:12]
+    )  # too few for a matrix
+    pre, post = np.divmod(pairs, N_POST) if order == "by pre" else np.divmod(pairs, N_PRE)[::-1]
+    if order == "shuffled":
+        pre, post = pre[::-1], post[::-1]
+    weights = drawn(12)[2]
+    steps = np.random.default_rng(9).integers(1, 5, 12) if delays == "each" else np.full(12, delays)
+
+    def blocks():
+        for first in range(0, 12, size):
+            part = slice(first, first + size)
+            yield Block(pre[part], post[part], weights[part], steps[part])
+
+    with start(built) as library:
+        library.connect_blocks(0, 12, blocks)
+        np.testing.assert_array_equal(library.get_connections(0, "w"), weights)
+        np.testing.assert_array_equal(sums(library)["x_0"], pulses(pre, post, weights, steps))
+        library.reset()
+        library.set_connections(0, "w", weights[::-1])
+        np.testing.assert_array_equal(library.get_connections(0, "w"), weights[::-1])
+        found = sums(library)["x_0"]
+        np.testing.assert_array_equal(found, pulses(pre, post, weights[::-1], steps))
 
 
 def test_run__two_projections_to_one_target__are_added(built):

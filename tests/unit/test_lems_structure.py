@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from izhi_models.errors import InputError, UnsupportedError
-from izhi_models.lems import structure
+from izhi_models.lems import rows, structure
 from izhi_models.lems.components import read_model
 from izhi_models.lems.sampling import distinct
 from izhi_models.lems.simulation import lower_experiment
 from izhi_models.lems.validate import find_faults
 from izhi_models.library import models_folder
-from izhi_models.network import Network, Projection
+from izhi_models.network import Network, Projection, join
 
 RULES = models_folder() / "networks" / "connection_rules.types.xml"
 FILE = """<Lems><Include file="Cells.xml"/><Include file="Inputs.xml"/>
@@ -206,6 +206,37 @@ def test_the_size_of_a_block_changes_no_connection_of_a_rule_without_chance(tmp_
     assert pairs(projection(tmp_path, "allToAll", UNIFORM)) == EVERY
 
 
+@pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [
+        ("allToAll", UNIFORM),
+        ("oneToOne", 'weightMin="1" weightMax="1" delay="1ms"'),
+        ("fixedProbability", f'probability="0.3" {UNIFORM}'),
+        ("fixedInDegreeNoAutapses", f'inDegree="7" {UNIFORM}'),
+        (
+            "randomDelays",
+            'probability="0.5" weightMin="1" weightMax="2" delayMin="1ms" delayMax="5ms"',
+        ),
+    ],
+)
+def test_connections_that_are_not_kept_are_made_again_as_they_were(
+    kind, attributes, tmp_path, monkeypatch
+):
+    kept = projection(tmp_path, kind, attributes)
+    monkeypatch.setattr(rows, "KEPT", 10)
+    again = projection(tmp_path, kind, attributes)
+    assert again.size == kept.size
+    for name in ("pre_cells", "post_cells", "weights", "delays"):
+        for _ in range(2):
+            np.testing.assert_array_equal(getattr(again, name), getattr(kept, name))
+    np.testing.assert_array_equal(again.connections.reached(30), kept.connections.reached(30))
+    few = np.arange(30) < 11
+    (some, expected) = (item.connections.onto(few) for item in (again, kept))
+    assert some.size == expected.size == (kept.post_cells < 11).sum()
+    blocks = (join(item.blocks()) for item in (some, expected))
+    np.testing.assert_array_equal(*(block.pre for block in blocks))
+
+
 def test_connections_follow_from_the_seed_in_every_process(tmp_path):
     first = projection(tmp_path, "fixedProbability", f'probability="0.3" {UNIFORM}', seed=5)
     other = projection(tmp_path, "fixedProbability", f'probability="0.3" {UNIFORM}', seed=6)
@@ -320,7 +351,7 @@ def test_values_out_of_range_are_refused_at_their_attribute(kind, attributes, pa
 
 def test_what_needs_more_memory_than_there_is_is_refused_before_it_is_made(tmp_path):
     with pytest.raises(InputError, match=r"the rule makes 1e\+12 connections, which needs .* GiB"):
-        projection(tmp_path, "allToAll", UNIFORM, n_pre=10**6, n_post=10**6)
+        projection(tmp_path, "allToAll", UNIFORM, n_pre=10**5, n_post=10**7)
 
 
 def test_a_rule_that_goes_on_to_make_too_many_is_refused_on_the_way(tmp_path, monkeypatch):

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from izhi_models.annarchy.links import Ends, Link, lower_links, name_targets
+from izhi_models.annarchy.links import Ends, Link, in_steps, lower_links, name_targets
 from izhi_models.expr import ONE, Name
 from izhi_models.ir.aggregate import Arrival
 from izhi_models.ir.dynamics import Dynamics
-from izhi_models.network import Projection
+from izhi_models.network import Block, Listed, Projection
+
+
+def connections(
+    pre: Sequence[int],
+    post: Sequence[int],
+    weights: Sequence[float] = (2.5,),
+    delays: Sequence[float] = (1e-3,),
+) -> Listed:
+    ends = (np.array(cells, dtype=np.int32) for cells in (pre, post))
+    return Listed(Block(*ends, np.array(weights), np.array(delays)))
+
 
 ENDS = {"a": Ends(0, 0), "b": Ends(0, 10), "post": Ends(1, 0)}
 FIRST = Projection(
@@ -22,18 +34,14 @@ FIRST = Projection(
     attachment="synapses",
     dynamics=Dynamics("synapse"),
     values={},
-    pre_cells=np.array([0, 1, 2], dtype=np.int32),
-    post_cells=np.array([3, 3, 4], dtype=np.int32),
-    weights=np.array([2.5]),
-    delays=np.array([1e-3]),
+    connections=connections([0, 1, 2], [3, 3, 4]),
     arrivals=(Arrival("synapses[0]/in@weight", Name("weight")),),
 )
 SECOND = replace(
     FIRST,
     id="second",
     pre="b",
-    pre_cells=np.array([7, 8], dtype=np.int32),
-    post_cells=np.array([0, 1], dtype=np.int32),
+    connections=connections([7, 8], [0, 1]),
 )
 
 
@@ -43,21 +51,20 @@ def links(*projections: Projection) -> list[Link]:
 
 
 def test_one_projection_is_not_copied() -> None:
-    each = replace(FIRST, weights=np.array([1.0, 2.0, 3.0]), delays=np.array([0.0, 1e-3, 2e-3]))
-    (link,) = links(each)
+    made = connections([0, 1, 2], [3, 3, 4], [1.0, 2.0, 3.0], [0.0, 1e-3, 2e-3])
+    (link,) = links(replace(FIRST, connections=made))
     assert link.definition.weights == "each"
-    assert link.pre is each.pre_cells
-    assert link.post is each.post_cells
-    assert link.weights is each.weights
-    assert link.delays_s is each.delays
+    (block,) = link.blocks()
+    for name in ("pre", "post", "weights", "delays"):
+        assert np.shares_memory(getattr(block, name), getattr(made.whole, name))
 
 
 def test_one_value_for_all_connections_stays_one() -> None:
     (link,) = links(FIRST)
     assert link.definition.weights == "one"
-    assert link.weights.tolist() == [2.5]
-    assert link.delays_s.tolist() == [1e-3]
-    assert link.delays_in_steps(1e-4).tolist() == [10]
+    assert link.whole().weights.tolist() == [2.5]
+    assert link.whole().delays.tolist() == [1e-3]
+    assert in_steps(link.whole().delays, 1e-4).tolist() == [10]
 
 
 @pytest.mark.parametrize(
@@ -67,31 +74,30 @@ def test_one_value_for_all_connections_stays_one() -> None:
 def test_joined_projections_keep_their_cells_and_values(
     weights: list[float], expected: list[float]
 ) -> None:
-    second = replace(SECOND, weights=np.array(weights), delays=np.array([3e-3]))
+    second = replace(SECOND, connections=connections([7, 8], [0, 1], weights, [3e-3]))
     (link,) = links(FIRST, second)
     assert link.definition.weights == "each"
-    assert link.pre.tolist() == [0, 1, 2, 17, 18]
-    assert link.pre.dtype == np.int32
-    assert link.post.tolist() == [3, 3, 4, 0, 1]
-    assert link.weights.tolist() == expected
-    assert link.delays_s.tolist() == [1e-3, 1e-3, 1e-3, 3e-3, 3e-3]
+    assert link.whole().pre.tolist() == [0, 1, 2, 17, 18]
+    assert link.whole().pre.dtype == np.int32
+    assert link.whole().post.tolist() == [3, 3, 4, 0, 1]
+    assert link.whole().weights.tolist() == expected
+    assert link.whole().delays.tolist() == [1e-3, 1e-3, 1e-3, 3e-3, 3e-3]
 
 
 def test_joined_projections_with_one_value_share_it() -> None:
     (link,) = links(FIRST, SECOND)
     # Weights of projections may be changed apart, so the program has one for each connection.
     assert link.definition.weights == "each"
-    assert link.weights.tolist() == [2.5]
-    assert link.delays_s.tolist() == [1e-3]
+    assert link.whole().weights.tolist() == [2.5]
+    assert link.whole().delays.tolist() == [1e-3]
 
 
 def test_what_an_event_counts_may_be_no_weight() -> None:
     counted = replace(FIRST, arrivals=(Arrival("synapses[0]/in@1", ONE),))
     (link,) = links(counted)
     assert link.definition.weights == "one"
-    assert link.weights.tolist() == [1.0]
+    assert link.whole().weights.tolist() == [1.0]
 
 
 def test_a_delay_below_a_step_acts_in_the_next() -> None:
-    (link,) = links(replace(FIRST, delays=np.array([0.0, 4e-5, 1.6e-4])))
-    assert link.delays_in_steps(1e-4).tolist() == [1, 1, 2]
+    assert in_steps(np.array([0.0, 4e-5, 1.6e-4]), 1e-4).tolist() == [1, 1, 2]
