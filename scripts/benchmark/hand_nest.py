@@ -20,6 +20,7 @@ def pulse_coupled() -> nest.NodeCollection:
     inh.set({"a": 0.02 + 0.08 * r[800:], "b": 0.25 - 0.05 * r[800:], "c": -65.0, "d": 2.0})
     for cells, sigma, low, high in ((exc, 5.0, 0.0, 0.5), (inh, 2.0, -1.0, 0.0)):
         cells.V_m = -65.0
+        cells.U_m = -65.0 * np.array(cells.b)
         nest.Connect(nest.Create("noise_generator", params={"std": sigma, "dt": 1.0}), cells)
         weight = nest.random.uniform(low, high)
         nest.Connect(cells, exc + inh, syn_spec={"weight": weight, "delay": 1.0})
@@ -63,16 +64,17 @@ def main(path: str, threads: int) -> None:
     with report.stage("build"):
         nest.Prepare()
         nest.Cleanup()
-    for _ in report.turns():
+    for length in report.turns():
         recorder.n_events = 0
         start = time.perf_counter()
         if arrays is None:
-            nest.Simulate(1000.0)
+            nest.Simulate(length)
         else:
             cells.I_e = arrays["drive"] * 1e3
-            nest.Simulate(float(arrays["drive_ms"]))
+            nest.Simulate(min(float(arrays["drive_ms"]), length))
             cells.I_e = 0.0
-            nest.Simulate(max(1000.0 - float(arrays["drive_ms"]), 0.1))
+            if length > float(arrays["drive_ms"]):
+                nest.Simulate(length - float(arrays["drive_ms"]))
         report.ran(time.perf_counter() - start, int(recorder.n_events))
 
 

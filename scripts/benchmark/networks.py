@@ -184,49 +184,50 @@ def write_izhikevich(n_cells: int, n_inputs: int, types: Path, folder: Path) -> 
 
 
 def write_connectome(folder: Path, *, is_split: bool) -> Path:
-    """Write 300 cells with 6000 connections; return the path.
+    """Write 300 cells with 6000 connections of 12 synapses; return the path.
 
     Split, every cell is a population and every connection a projection; else there are 3 and 12.
     """
     path = folder / f"connectome_{'split' if is_split else 'joined'}.xml"
     random = np.random.default_rng(2)
-    pre = random.integers(0, 300, 6000)
-    kind = random.integers(0, 4, 6000)  # synapses of four components
-    post = (pre // 100 + kind) % 3 * 100 + random.integers(0, 100, 6000)
-    synapses = [f"s{number}" for number in range(4)]
+    kind = random.integers(0, 12, 6000)  # decides between which of three groups, too
+    pre = kind % 3 * 100 + random.integers(0, 100, 6000)
+    post = kind // 3 % 3 * 100 + random.integers(0, 100, 6000)
+    size = 1 if is_split else 100
     with path.open("w", encoding="ascii") as file:
         file.write('<Lems>\n<Target component="sim"/>\n')
         for name in ("Cells.xml", "Networks.xml", "Simulation.xml"):
             file.write(f'<Include file="{name}"/>\n')
-        file.writelines(
-            f'<expOneSynapse id="{name}" gbase="0.1nS" erev="{-80 + 20 * number}mV" '
-            f'tauDecay="{number + 2}ms"/>\n'
-            for number, name in enumerate(synapses)
-        )
+        for number in range(12):
+            kind_of_decay = (
+                f'<expOneSynapse tauDecay="{number + 2}ms"'
+                if number % 2
+                else f'<expTwoSynapse tauRise="1ms" tauDecay="{number + 2}ms"'
+            )
+            erev = -80 + 20 * (number % 5)
+            file.write(f'{kind_of_decay} id="s{number}" gbase="0.1nS" erev="{erev}mV"/>\n')
         file.write('<iafRefCell id="cell" leakReversal="-49mV" thresh="-50mV" reset="-60mV" ')
         file.write('C="200pF" leakConductance="10nS" refract="5ms"/>\n<network id="net">\n')
-        size = 1 if is_split else 100
         file.writelines(
             f'<population id="p{number}" component="cell" size="{size}"/>\n'
             for number in range(300 // size)
         )
-        groups: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
-        for a, b, k in zip(pre.tolist(), post.tolist(), kind.tolist(), strict=True):
-            groups.setdefault((a // size, b // size, k), []).append((a % size, b % size))
-        number = 0
-        for (a, b, k), rows in groups.items():
-            for part in [[row] for row in rows] if is_split else [rows]:
-                file.write(
-                    f'<projection id="c{number}" presynapticPopulation="p{a}" '
-                    f'postsynapticPopulation="p{b}" synapse="{synapses[k]}">\n'
-                )
-                file.writelines(
-                    f'<connectionWD id="{i}" preCellId="../p{a}[{x}]" postCellId="../p{b}[{y}]" '
-                    'weight="1" delay="1ms"/>\n'
-                    for i, (x, y) in enumerate(part)
-                )
-                file.write("</projection>\n")
-                number += 1
+        groups: dict[tuple[int, int, int, int], list[tuple[int, int]]] = {}
+        rows = zip(pre.tolist(), post.tolist(), kind.tolist(), strict=True)
+        for number, (a, b, k) in enumerate(rows):
+            own = number if is_split else 0  # projections of their own
+            groups.setdefault((a // size, b // size, k, own), []).append((a % size, b % size))
+        for number, ((a, b, k, _), ends) in enumerate(groups.items()):
+            file.write(
+                f'<projection id="c{number}" presynapticPopulation="p{a}" '
+                f'postsynapticPopulation="p{b}" synapse="s{k}">\n'
+            )
+            file.writelines(
+                f'<connectionWD id="{i}" preCellId="../p{a}[{x}]" postCellId="../p{b}[{y}]" '
+                'weight="1" delay="1ms"/>\n'
+                for i, (x, y) in enumerate(ends)
+            )
+            file.write("</projection>\n")
         file.write("</network>\n")
         file.write(f'<Simulation id="sim" length="{LENGTH_MS:g}ms" step="0.1ms" target="net"/>\n')
         file.write("</Lems>\n")
@@ -252,4 +253,53 @@ def write_populations(count: int, folder: Path) -> Path:
         "</Lems>",
     ]
     path.write_text("\n".join(body) + "\n", encoding="ascii")
+    return path
+
+
+HH = """<neuroml xmlns="{schema}" id="hh">
+<ionChannelHH id="leak" conductance="10pS"/>
+<ionChannelHH id="na" conductance="10pS" species="na">
+<gateHHrates id="m" instances="3">
+<forwardRate type="HHExpLinearRate" rate="1per_ms" midpoint="-40mV" scale="10mV"/>
+<reverseRate type="HHExpRate" rate="4per_ms" midpoint="-65mV" scale="-18mV"/></gateHHrates>
+<gateHHrates id="h" instances="1">
+<forwardRate type="HHExpRate" rate="0.07per_ms" midpoint="-65mV" scale="-20mV"/>
+<reverseRate type="HHSigmoidRate" rate="1per_ms" midpoint="-35mV" scale="10mV"/></gateHHrates>
+</ionChannelHH>
+<ionChannelHH id="k" conductance="10pS" species="k">
+<gateHHrates id="n" instances="4">
+<forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>
+<reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/></gateHHrates>
+</ionChannelHH>
+<cell id="hhcell"><morphology id="shape"><segment id="0" name="soma">
+<proximal x="0" y="0" z="0" diameter="17.84"/><distal x="0" y="0" z="0" diameter="17.84"/>
+</segment></morphology>
+<biophysicalProperties id="bio"><membraneProperties>
+<channelDensity id="leaks" ionChannel="leak" condDensity="3 S_per_m2" erev="-54.3mV" ion="non_specific"/>
+<channelDensity id="nas" ionChannel="na" condDensity="120 mS_per_cm2" erev="50mV" ion="na"/>
+<channelDensity id="ks" ionChannel="k" condDensity="360 S_per_m2" erev="-77mV" ion="k"/>
+<spikeThresh value="-20mV"/><specificCapacitance value="1.0 uF_per_cm2"/>
+<initMembPotential value="-65mV"/></membraneProperties>
+<intracellularProperties><resistivity value="0.03 kohm_cm"/></intracellularProperties>
+</biophysicalProperties></cell>
+<pulseGenerator id="pulse" delay="10ms" duration="100s" amplitude="0.08nA"/>
+<network id="net"><population id="cells" component="hhcell" size="1"/>
+<explicitInput target="cells[0]" input="pulse"/></network></neuroml>
+"""  # noqa: E501
+
+
+def write_hh(folder: Path) -> Path:
+    """Write the cell of Hodgkin & Huxley (1952) as `<cell>`, for 1 s at 0.001 ms."""
+    (folder / "hh.net.nml").write_text(HH.format(schema=SCHEMA), encoding="ascii")
+    path = folder / "hh.xml"
+    path.write_text(
+        '<Lems>\n<Target component="sim"/>\n<Include file="Cells.xml"/>\n'
+        '<Include file="Networks.xml"/>\n<Include file="Simulation.xml"/>\n'
+        '<Include file="hh.net.nml"/>\n'
+        f'<Simulation id="sim" length="{LENGTH_MS:g}ms" step="0.001ms" target="net">\n'
+        '<EventOutputFile id="out" fileName="hh.spikes" format="ID_TIME">\n'
+        '<EventSelection id="0" select="cells[0]" eventPort="spike"/>\n'
+        "</EventOutputFile>\n</Simulation>\n</Lems>\n",
+        encoding="ascii",
+    )
     return path

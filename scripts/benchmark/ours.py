@@ -18,11 +18,11 @@ def main(path: str, threads: int, precision: str = "double") -> None:
         model = izhi_models.load(path)
     with report.stage("build"):
         run = model.compile(precision=precision, threads=threads)
-    for _ in report.turns():
+    for length in report.turns():
         run.reset()
         run.simulate("1 ms")  # draws initial values, which the others do as they build
         start = time.perf_counter()
-        results = run.simulate("1 s")
+        results = run.simulate(f"{length:g} ms")
         seconds = time.perf_counter() - start
         report.ran(seconds, sum(trains.times_s.size for trains in results.spikes.values()))
 

@@ -1,7 +1,8 @@
 """The programs of the benchmark side by side: each does a run when it is told to.
 
-A program prints a line of JSON when it is ready, and one after each run; `run` on its standard
-input asks for one. So the runs of two programs can take turns on one machine.
+A program prints a line of JSON when it is ready, and one after each run; `run 1000` on its
+standard input asks for one, of so many ms of the model. So the runs of two programs can take turns
+on one machine.
 """
 
 from __future__ import annotations
@@ -32,14 +33,18 @@ class Report:
         yield
         self._known[name] = time.perf_counter() - start
 
-    def turns(self) -> Iterator[None]:
-        """Yield when a run is wanted."""
+    def note(self, **facts: object) -> None:
+        """Tell more facts when the program is ready."""
+        self._known.update(facts)
+
+    def turns(self) -> Iterator[float]:
+        """Yield how many ms are wanted, as often as a run is."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({**self._known, "peak": peak}), flush=True)
-        for _ in sys.stdin:
-            yield
+        for line in sys.stdin:
+            yield float(line.split()[1])
 
-    def ran(self, seconds: float, spikes: int) -> None:
-        """Print what a run of one second of the model took."""
+    def ran(self, seconds: float, spikes: int, **more: float) -> None:
+        """Print what a run took."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"seconds": seconds, "spikes": spikes, "peak": peak}), flush=True)
+        print(json.dumps({"seconds": seconds, "spikes": spikes, "peak": peak, **more}), flush=True)
