@@ -24,7 +24,10 @@ def main(loader: str, path: str) -> None:
 
         with report.stage("load"):
             document = read_neuroml2_file(path, optimized=loader == "libNeuroML, optimized")
-        sizes = [len(item.connection_wds) or len(item) for item in document.networks[0].projections]
+        sizes = [
+            len(item.connection_wds) or len(item.connections)
+            for item in document.networks[0].projections
+        ]
     report.note(connections=sum(sizes))
     for _ in report.turns():
         pass
