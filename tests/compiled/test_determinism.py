@@ -58,3 +58,64 @@ def test_simulate__single_precision__same_activity(model):
     # Rounding makes other spikes of a chaotic network, but no other rate: over seeds, the number
     # of spikes in 1 s has a standard deviation of 2.5 %.
     assert np.isclose(counts[0], counts[1], rtol=0.1)
+
+
+N_CELLS = 40
+
+
+def all_to_all(folder, more=""):
+    """Write a network in which each cell is connected to each, with random weights."""
+    random = np.random.default_rng(3)
+    weights = random.uniform(-0.2, 0.4, (N_CELLS, N_CELLS))
+    rows = [
+        f'<connectionWD id="{pre * N_CELLS + post}" preCellId="../p/{pre}/c" '
+        f'postCellId="../p/{post}/c" weight="{weights[pre, post]}" delay="1 ms"/>'
+        for pre in range(N_CELLS)
+        for post in range(N_CELLS)
+    ]
+    drives = random.uniform(0.8, 1.6, N_CELLS)
+    inputs = [
+        f'<inputW id="{i}" target="../p/{i}/c" destination="synapses" weight="{drive}"/>'
+        for i, drive in enumerate(drives)
+    ]
+    path = folder / "all_to_all.net.nml"
+    path.write_text(
+        f"""<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="all_to_all">
+<expOneSynapse id="s" gbase="1nS" erev="0mV" tauDecay="5ms"/>
+<iafCell id="c" leakReversal="-65mV" thresh="-50mV" reset="-65mV" C="0.2nF" leakConductance="10nS"/>
+<pulseGenerator id="i" delay="0ms" duration="1s" amplitude="0.2nA"/>
+<network id="n"><population id="p" component="c" size="{N_CELLS}"/>
+<projection id="e" presynapticPopulation="p" postsynapticPopulation="p" synapse="s">
+{"".join(rows)}{more}
+</projection>
+<inputList id="l" population="p" component="i">{"".join(inputs)}</inputList>
+</network></neuroml>"""
+    )
+    return izhi_models.load(path)
+
+
+def test_simulate__matrix_or_list__same_spikes(tmp_path):
+    model = all_to_all(tmp_path)
+    # A second connection between two cells has no place in a matrix; of weight 0, it adds nothing.
+    listed = all_to_all(
+        tmp_path,
+        f'<connectionWD id="{N_CELLS**2}" preCellId="../p/0/c" postCellId="../p/0/c" '
+        'weight="0" delay="1 ms"/>',
+    )
+    found = [
+        spikes(item.compile(dt="0.1 ms", threads=threads), "1 s")
+        for item in (model, listed)
+        for threads in (1, 2)
+    ]
+    assert len(found[0]["p"][0]) > 1000
+    assert found[1:] == found[:1] * 3
+
+
+def test_simulate__single_precision__same_count_without_chance(tmp_path):
+    counts = []
+    for precision in ("double", "float"):
+        run = all_to_all(tmp_path).compile(dt="0.1 ms", precision=precision)
+        counts.append(len(spikes(run, "1 s")["p"][0]))
+    # A cell near its threshold may spike a step earlier or later, and so move the spikes after it,
+    # but each cell's interval is set by its current: at most one spike of each cell is lost or won.
+    assert abs(counts[0] - counts[1]) <= N_CELLS
