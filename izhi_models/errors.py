@@ -237,11 +237,8 @@ def suggest(name: str, known: Iterable[str]) -> tuple[str, ...]:
         What could have been meant.
     """
     candidates: Sequence[str] = sorted(set(known))
-    near = difflib.get_close_matches(name, candidates, n=3, cutoff=0.6)
-    if not near:
-        folded = {item.lower(): item for item in candidates}
-        if name.lower() in folded:
-            near = [folded[name.lower()]]
+    near = [item for item in candidates if item.lower() == name.lower()]
+    near = near or difflib.get_close_matches(name, candidates, n=3, cutoff=0.6)
     if near:
         return (f"did you mean {' or '.join(repr(item) for item in near)}?",)
     if 0 < len(candidates) <= 8:

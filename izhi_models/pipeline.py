@@ -213,6 +213,10 @@ class Model:
     timings: dict[str, float] = field(default_factory=dict)
     settings: dict[str, str | float] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        sizes = (f"{name}: {item.size}" for name, item in self.network.populations.items())
+        return f"<Model {self.path.name} ({', '.join(sizes)})>"
+
     @property
     def network(self) -> Network:
         """The network as arrays."""

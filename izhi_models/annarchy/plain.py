@@ -220,7 +220,10 @@ class _Splitter:
         """Return whether ANNarchy's translation evaluates an expression as it stands."""
         text = self.vocabulary.written(_print(node))
         found = _translated(text, self.shared)
-        return found is not None and _order(_parse(found)) == _order(_parse(text))
+        try:
+            return found is not None and _order(_parse(found)) == _order(_parse(text))
+        except SyntaxError:
+            return False  # SymPy says in a comment that it has no C for it
 
     def _prepared(self, text: str, part: Callable[[ast.expr], ast.expr] | None = None) -> ast.expr:
         preparation = _Preparation(self._number if self.is_single else None, part)

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from izhi_models.errors import Diagnostic, InputError, Note, Source, raise_if_errors
 from izhi_models.lems.elements import Document, Element
+from izhi_models.library import models_folder
 
 CORE_FOLDER = "NeuroML2CoreTypes"
 SCHEMA_FILE = "Schemas/NeuroML2/NeuroML_v2.3.1.xsd"
@@ -278,6 +279,7 @@ def _include_target(include: Element, attribute: str, folder: Path) -> Path | st
     if base in CORE_FILES:
         return base
     span = include.attribute_span(attribute)
-    raise InputError(
-        Diagnostic(f"included file not found: '{name}'", span, (f"looked for {path}",))
-    )
+    notes = [f"looked for {path}"]
+    shipped = (file for file in models_folder().rglob("*") if file.name == base)
+    notes += [f"the package has one: {file}" for file in shipped]
+    raise InputError(Diagnostic(f"included file not found: '{name}'", span, tuple(notes)))

@@ -62,6 +62,11 @@ class Results:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     start_s: float = 0.0
 
+    def __repr__(self) -> str:
+        counts = (f"{name}: {trains.count} spikes" for name, trains in self.spikes.items())
+        paths = dict.fromkeys(trace.path for trace in self.traces)
+        return f"<Results of {self.duration_s * 1e3:g} ms ({', '.join((*counts, *paths))})>"
+
     def __post_init__(self) -> None:
         for traces in self._by_path.values():
             for trace, other in pairwise(traces):

@@ -91,3 +91,8 @@ def test_a_wrong_name_gets_the_nearest_known_ones(
 
 def test_no_name_is_offered_when_there_are_many_and_none_is_near() -> None:
     assert suggest("q", [f"variable{i}" for i in range(20)]) == ()
+
+
+def test_suggest__other_case__offers_that_name_first():
+    known = ["izhikevich2003_RS", "izhikevich2003_TC", "izhikevich2003_RZ"]
+    assert suggest("izhikevich2003_rs", known) == ("did you mean 'izhikevich2003_RS'?",)
