@@ -131,17 +131,21 @@ def pulse(folder: Path, runs: int) -> Rows:
 
 
 def _iaf(network: networks.Iaf, peers: dict[str, tuple[float, float | None]]) -> Callable:
-    hand = {"NEST": "hand_nest.py", "ANNarchy": "hand_annarchy.py", "Brian2": "hand_brian2.py"}
+    hand: dict[str, tuple[str, ...]] = {
+        "NEST": ("hand_nest.py",),
+        "ANNarchy": ("hand_annarchy.py",),
+        "ANNarchy, fastest format": ("hand_annarchy.py", "fastest"),
+        "Brian2": ("hand_brian2.py",),
+    }
 
     def row(folder: Path, runs: int) -> Rows:
         path = networks.write_iaf(network, folder)
         lines = []
         for name, (wanted, once_ms) in peers.items():
-            peer: tuple[str, str, Sequence[object]] = (
-                (name, hand[name], (folder / network.name, 1))
-                if name in hand
-                else (name, "from_file.py", (name, path, 1))
-            )
+            peer: tuple[str, str, Sequence[object]] = (name, "from_file.py", (name, path, 1))
+            if name in hand:
+                script, *more = hand[name]
+                peer = (name, script, (folder / network.name, 1, *more))
             lines.append(against(network.name, (path, 1), peer, wanted, runs, once_ms=once_ms))
         return lines
 
@@ -156,6 +160,7 @@ coba = _iaf(
         "EDEN": (70, 200.0),
         "NEST": (35, 1000.0),
         "ANNarchy": (1.8, None),
+        "ANNarchy, fastest format": (1.0, None),
         "Brian2": (1.2, None),
     },
 )
@@ -165,6 +170,7 @@ iaf10k = _iaf(
         "EDEN": (150, 100.0),
         "NEST": (40, 1000.0),
         "ANNarchy": (1.7, None),
+        "ANNarchy, fastest format": (1.0, None),
         "Brian2": (1.1, None),
     },
 )

@@ -1,6 +1,7 @@
-"""The networks written by hand for ANNarchy: `python hand_annarchy.py NETWORK THREADS`.
+"""The networks written by hand for ANNarchy: `python hand_annarchy.py NETWORK THREADS [fastest]`.
 
-`pulse_coupled` is ANNarchy's own example of that name, all settings left as they are there.
+`pulse_coupled` is ANNarchy's own example of that name, all settings left as they are there. The
+others leave ANNarchy's storage of connections as it is too, or take the fastest of its formats.
 """
 
 from __future__ import annotations
@@ -51,7 +52,12 @@ def pulse_coupled(network: ann.Network) -> ann.Population:
     return cells
 
 
-def iaf(network: ann.Network, arrays: dict[str, np.ndarray]) -> ann.Population:
+FASTEST = {"storage_format": "csr", "storage_order": "pre_to_post"}
+
+
+def iaf(
+    network: ann.Network, arrays: dict[str, np.ndarray], storage: dict[str, str]
+) -> ann.Population:
     """Return the population of a network of conductance-based cells."""
     from scipy.sparse import coo_matrix
 
@@ -63,14 +69,11 @@ def iaf(network: ann.Network, arrays: dict[str, np.ndarray]) -> ann.Population:
         ends = arrays["pre"][chosen], arrays["post"][chosen]
         weights = coo_matrix((arrays["weight"][chosen], ends), shape=(n_cells, n_cells))
         projection = network.connect(cells, cells, target)
-        # The fastest of its formats for such connections.
-        projection.from_sparse(
-            weights.tocsc(), delays=1.0, storage_format="csr", storage_order="pre_to_post"
-        )
+        projection.from_sparse(weights.tocsc(), delays=1.0, **storage)
     return cells
 
 
-def main(path: str, threads: int) -> None:
+def main(path: str, threads: int, storage: dict[str, str]) -> None:
     """Build and simulate; the runs follow each other."""
     report = Report("ANNarchy", ann.__release__)
     name = Path(path).name
@@ -80,7 +83,7 @@ def main(path: str, threads: int) -> None:
             ann.setup(num_threads=threads)
         network = ann.Network(dt=1.0 if arrays is None else float(arrays["step_ms"]))
         with report.stage("load"):
-            cells = pulse_coupled(network) if arrays is None else iaf(network, arrays)
+            cells = pulse_coupled(network) if arrays is None else iaf(network, arrays, storage)
         with report.stage("build"):
             network.compile(silent=True)
         monitor = network.monitor(cells, ["spike"])
@@ -98,4 +101,4 @@ def main(path: str, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    main(ARGUMENTS[0], int(ARGUMENTS[1]))
+    main(ARGUMENTS[0], int(ARGUMENTS[1]), FASTEST if "fastest" in ARGUMENTS else {})
