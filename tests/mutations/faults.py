@@ -128,20 +128,20 @@ FAULTS = (
     Fault(
         "weights are dropped",
         LINKS,
-        "return projection.weights if is_weighted else np.ones(1)",
-        "return np.ones(1)",
+        "block.weights if self.is_weighted else np.ones(1)",
+        "np.ones(1)",
     ),
     Fault(
         "presynaptic cells are counted from 0",
         LINKS,
-        "_moved(item.pre_cells, ends[item.pre].first)",
-        "_moved(item.pre_cells, 0)",
+        "_moved(block.pre, self.first_pre)",
+        "_moved(block.pre, 0)",
     ),
     Fault(
         "postsynaptic cells are counted from 0",
         LINKS,
-        "_moved(item.post_cells, ends[item.post].first)",
-        "_moved(item.post_cells, 0)",
+        "_moved(block.post, self.first_post)",
+        "_moved(block.post, 0)",
     ),
     Fault(
         "all components of a synapse have the first one's values",
