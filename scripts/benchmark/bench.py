@@ -350,8 +350,10 @@ def examples(folder: Path, runs: int) -> Rows:
     for name in ("cold", "warm"):
         done = timed(command, folder, IZHI_CACHE_DIR=str(folder / "examples-cache"))
         ran = sum(1 for _ in out.glob("*/run.json"))
-        lines.append(Measured(f"{len(files)} LEMSexamples, {name}", f"{done.seconds:.4g}"))
-        lines[-1].note = f"whole command, once; {ran} ran"
+        work = f"{ran} of {len(files)} LEMSexamples, {name}"
+        lines.append(Measured(work, f"{done.seconds:.4g}", note="whole command, once"))
+        if done.status:
+            lines[-1].note += f"; it ended with status {done.status}, at a file that cannot be run"
     return lines
 
 

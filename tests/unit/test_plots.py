@@ -336,6 +336,7 @@ def test_raster_without_spikes_is_drawn(tmp_path, duration):
     silent = {"pop": SpikeTrains(np.empty(0), np.empty(0, int), 3, duration)}
     for spikes in ({}, silent):
         save_figure(draw_raster(Results(duration, 1e-3, spikes)), tmp_path / "r.png")
+        assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
 
 
 # Traces
@@ -373,3 +374,4 @@ def test_traces_of_too_many_quantities_say_so():
 
 def test_no_traces_are_drawn(tmp_path):
     save_figure(draw_traces(Results(0.0, 1e-3)), tmp_path / "t.png")
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")

@@ -236,7 +236,9 @@ def test_rows_can_be_appended_to_a_file(results, tmp_path):
     results.save(tmp_path / "r.h5")
     with h5py.File(tmp_path / "r.h5", "a") as file:
         for name in ("traces/pop%2Fv/values", "traces/pop%2Fv/times", "spikes/pop/times"):
-            file[name].resize(file[name].shape[0] + 10, axis=0)
+            size = file[name].shape[0]
+            file[name].resize(size + 10, axis=0)
+            assert file[name].shape[0] == size + 10
 
 
 def test_failed_save_leaves_the_old_file_and_nothing_else(results, tmp_path):
