@@ -89,6 +89,8 @@ class Unit:
 
     def to_si(self, number: str) -> float:
         """Return the SI value of a decimal number in this unit, rounded once."""
+        if self.scale == 1 and not self.offset and "e" not in number and "E" not in number:
+            return float(f"{number}e{self.power}")
         try:
             return float((Decimal(number) + self.offset) * self.scale.scaleb(self.power))
         except DecimalException:

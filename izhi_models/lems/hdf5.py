@@ -44,6 +44,7 @@ _CONNECTIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
 }
 _WITHOUT_EFFECT = {"weight": ' weight="1"', "delay": ' delay="0 ms"'}
+_ROWS_AT_ONCE = 2**18
 # How the columns are called where the dataset does not say it.
 _UNNAMED = {3: ("x", "y", "z"), 4: ("id", "x", "y", "z")}
 
@@ -292,12 +293,11 @@ class _Reader:
         if lacking:
             listed = ", ".join(f"'{item}'" for item in lacking)
             raise self._fault(f"'{dataset.name}' has no column {listed}")
-        table = self._table(dataset)
-        numbers: dict[str, Numbers] = {"id": np.arange(len(table), dtype=np.int32)}
         read = [_Column("id", "id", is_whole=True), *columns]
         read = [item for item in read if item.name in places]
-        for item in read:
-            numbers[item.attribute] = self._numbers(dataset, item, table[:, places[item.name]])
+        numbers = self._columns(dataset, {places[item.name]: item for item in read})
+        if "id" not in places:
+            numbers["id"] = np.arange(dataset.shape[0], dtype=np.int32)
         kept = [item for item in read if not item.is_optional or numbers[item.attribute].any()]
         if "id" not in places:
             kept.append(_Column("id", "id"))
@@ -317,17 +317,26 @@ class _Reader:
             places = {name: number for number, name in enumerate(_UNNAMED.get(width, ()))}
         return places
 
-    def _table(self, dataset: Any) -> NDArray[Any]:
+    def _columns(self, dataset: Any, columns: dict[int, _Column]) -> dict[str, Numbers]:
+        """Read columns, by their number, in blocks of rows."""
         # A dataset may say that its bytes are in another file, which is not read.
         if dataset.external or dataset.is_virtual:
             raise self._fault(f"'{dataset.name}' is kept in another file")
-        lacking = shortage(float(dataset.size) * (dataset.dtype.itemsize + 8))
+        size = dataset.shape[0]
+        dtypes = {item.attribute: np.int32 if item.is_whole else float for item in columns.values()}
+        lacking = shortage(float(size) * sum(np.dtype(dtype).itemsize for dtype in dtypes.values()))
         if lacking is not None:
-            raise self._fault(f"'{dataset.name}' of {dataset.shape[0]:.3g} rows {lacking}")
-        table: NDArray[Any] = dataset[:]
-        return table
+            raise self._fault(f"'{dataset.name}' of {size:.3g} rows {lacking}")
+        numbers: dict[str, Numbers] = {key: np.empty(size, dtypes[key]) for key in dtypes}
+        for start in range(0, size, _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            block = dataset[part]
+            for place, item in columns.items():
+                self._check(dataset, item, block[:, place], start)
+                numbers[item.attribute][part] = block[:, place]
+        return numbers
 
-    def _numbers(self, dataset: Any, column: _Column, values: NDArray[Any]) -> Numbers:
+    def _check(self, dataset: Any, column: _Column, values: NDArray[Any], start: int) -> None:
         limit = min(_GREATEST, _EXACT.get(values.dtype, _GREATEST))
         wrong = ~np.isfinite(values)
         if column.is_whole:
@@ -336,10 +345,9 @@ class _Reader:
             row = int(np.flatnonzero(wrong)[0])
             wanted = f"a whole number from 0 to {limit}" if column.is_whole else "a finite number"
             raise self._fault(
-                f"row {row + 1} of '{dataset.name}': '{column.name}' is {values[row]:g}, "
+                f"row {start + row + 1} of '{dataset.name}': '{column.name}' is {values[row]:g}, "
                 f"expected {wanted}"
             )
-        return values.astype(np.int32) if column.is_whole else values.astype(np.float64)
 
 
 def _with_suffix(rows: _List, tag: str, suffix: str, given: Sequence[str]) -> _List:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from izhi_models.errors import Diagnostic, InputError, raise_if_errors
-from izhi_models.lems.tables import Numbers
+from izhi_models.lems.tables import Numbers, shortest
 from izhi_models.units import Unit, parse_quantity
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from izhi_models.lems.tables import Table
 
 _TOLD = 20  # faults of one kind that are told of one list
+_AT_ONCE = 2**16  # numbers that are Python objects at the same time
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,23 @@ class Rows:
             A quantity, in SI, or the path of a cell: its number.
         """
         return self.values.get(attribute, self.table.columns.get(attribute))
+
+    def share(self, attribute: str, numbers: NDArray[Any]) -> None:
+        """Take the numbers of an attribute from an array that was made of them.
+
+        So a list of millions is in memory once.
+
+        Parameters
+        ----------
+        attribute : str
+        numbers : array (n,)
+            Equal to those of the attribute.
+        """
+        for columns in (self.values, self.table.columns):
+            own = columns.get(attribute)
+            if own is not None and own.dtype == numbers.dtype and own.size == numbers.size:
+                columns[attribute] = numbers
+                return
 
     def outside(self, limits: Mapping[str, int]) -> NDArray[np.bool_]:
         """Tell for each row (n,) or (1,) whether a number is greater than it may be.
@@ -173,8 +191,12 @@ def row_values(
 
 def _to_si(numbers: NDArray[np.float64], unit: Unit) -> NDArray[np.float64]:
     """Scale numbers as they would be one by one, each rounded once."""
-    distinct, which = np.unique(numbers, return_inverse=True)
-    return np.array([unit.to_si(repr(number)) for number in distinct.tolist()])[which]
+    scaled = np.empty_like(numbers)
+    for start in range(0, numbers.size, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        distinct, which = np.unique(numbers[part], return_inverse=True)
+        scaled[part] = np.array([unit.to_si(repr(number)) for number in distinct.tolist()])[which]
+    return scaled
 
 
 def count(components: Sequence[Component]) -> int:
@@ -192,7 +214,7 @@ class Gathered:
 
     def __init__(self, dtype: DTypeLike) -> None:
         self._dtype = dtype
-        self._blocks: list[list[float] | NDArray[Any]] = []
+        self._blocks: list[list[float] | tuple[Rows, str, NDArray[Any]]] = []
 
     def add(self, component: Component, attribute: str, own: float) -> None:
         """Add a number of a component, and those of the rows that follow it.
@@ -211,16 +233,27 @@ class Gathered:
         if component.rows is not None:
             column = component.rows.column(attribute)
             shown = np.array([own]) if column is None else column
-            self._blocks.append(np.broadcast_to(shown, component.rows.size))
+            self._blocks.append((component.rows, attribute, shown))
 
     def array(self) -> NDArray[Any]:
         """Return the numbers (n,)."""
-        return np.concatenate([np.asarray(block, self._dtype) for block in self._blocks])
+        sizes = [len(block) if isinstance(block, list) else block[0].size for block in self._blocks]
+        numbers = np.empty(sum(sizes), self._dtype)
+        start = 0
+        for block, size in zip(self._blocks, sizes, strict=True):
+            part = numbers[start : start + size]
+            start += size
+            if isinstance(block, list):
+                part[:] = block
+            else:
+                rows, attribute, column = block
+                part[:] = column
+                rows.share(attribute, part)
+        return numbers
 
     def shortest(self) -> NDArray[Any]:
         """Return the numbers (n,), or the one (1,) that all have."""
-        numbers = self.array()
-        return numbers[:1].copy() if (numbers == numbers[0]).all() else numbers
+        return shortest(self.array())
 
 
 def check_ids(

@@ -199,18 +199,18 @@ class Table:
 
     def __init__(self, make: Callable[[int], Element]) -> None:
         self._make = make
-        self.starts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self.size = 0
         self.columns: dict[str, Numbers] = {}
-        self._blocks: list[tuple[NDArray[np.int64], dict[str, Numbers]]] = []
-
-    @property
-    def size(self) -> int:
-        """Number of rows."""
-        return self.starts.size
+        self._starts: list[tuple[int, NDArray[np.uint32]]] = []
+        self._blocks: list[dict[str, Numbers]] = []
 
     def element(self, row: int) -> Element:
         """Make the element of a row, for messages, or where the list has a meaning of its own."""
-        return self._make(int(self.starts[row]))
+        for first, following in self._starts:
+            if row < following.size:
+                return self._make(first + int(following[row]))
+            row -= following.size
+        raise IndexError(row)
 
     def append(self, starts: NDArray[np.int64], columns: dict[str, Numbers]) -> None:
         """Add rows, until `close` is called.
@@ -218,19 +218,37 @@ class Table:
         Parameters
         ----------
         starts : int array (n,)
-            Byte offsets of their ``<``.
+            Byte offsets of their ``<``, ascending.
         columns : dict of str to array (n,)
             Their numbers by attribute; of a cell's path, that of the cell.
         """
-        self._blocks.append((starts, columns))
+        first = int(starts[0])
+        self._starts.append((first, (starts - first).astype(np.uint32)))
+        self._blocks.append({name: shortest(column) for name, column in columns.items()})
+        self.size += starts.size
 
     def close(self) -> None:
         """Make one array of each column; of size 1 where all rows have the same number."""
-        self.starts = np.concatenate([starts for starts, _ in self._blocks])
-        for name in tuple(self._blocks[0][1]):
-            column: Numbers = np.concatenate([columns.pop(name) for _, columns in self._blocks])
-            self.columns[name] = column[:1].copy() if (column == column[0]).all() else column
+        sizes = [following.size for _, following in self._starts]
+        for name in tuple(self._blocks[0]):
+            parts = [block.pop(name) for block in self._blocks]
+            if all(part.size == 1 and part[0] == parts[0][0] for part in parts):
+                self.columns[name] = parts[0]
+            else:
+                whole = [np.broadcast_to(part, n) for part, n in zip(parts, sizes, strict=True)]
+                self.columns[name] = np.concatenate(whole)
         self._blocks.clear()
+
+
+def shortest(numbers: Numbers) -> Numbers:
+    """Return numbers (n,), or the one (1,) that all are.
+
+    Parameters
+    ----------
+    numbers : array (n,)
+        At least one.
+    """
+    return numbers[:1].copy() if (numbers == numbers[0]).all() else numbers
 
 
 class Parser(Protocol):

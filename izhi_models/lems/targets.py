@@ -184,16 +184,17 @@ def check_site(component: Component, population: Population, end: End) -> None:
     """
     text = component.element.get(end.segment) or "0"
     compartments = population.compartments
-    span = component.element.attribute_span(end.segment)
     if compartments is None:
         if text != "0":
             what = "an input" if end.segment == "segmentId" else "a connection"
             message = f"{what} to a segment other than 0 cannot be run"
+            span = component.element.attribute_span(end.segment)
             raise UnsupportedError(Diagnostic(message, span))
         return
     read_fraction(component, end.fraction, _MIDDLE)
     if not text.isdecimal() or not compartments.has_segment(int(text)):
-        raise InputError(Diagnostic(f"'{population.component}' has no segment {text}", span))
+        message = f"'{population.component}' has no segment {text}"
+        raise InputError(Diagnostic(message, component.element.attribute_span(end.segment)))
 
 
 def without_site(rows: Rows, population: Population, end: End) -> NDArray[np.bool_]:
