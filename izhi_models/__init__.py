@@ -8,7 +8,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from izhi_models.pipeline import Model, Run, export, load
+    from izhi_models.exporting import export
+    from izhi_models.pipeline import Model, Run, load
     from izhi_models.results import Results
 
 __all__ = ["Model", "Results", "Run", "export", "load"]
@@ -16,7 +17,7 @@ __all__ = ["Model", "Results", "Run", "export", "load"]
 _HOMES = {
     "Model": "pipeline",
     "Run": "pipeline",
-    "export": "pipeline",
+    "export": "exporting",
     "load": "pipeline",
     "Results": "results",
 }

@@ -173,7 +173,7 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
 @commands.command()
 @click.argument("file")
 @click.option("--to", "target", required=True, metavar="TARGET", help="annarchy.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write [NAME.py].")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write [as FILE is called].")
 @click.option("--duration", metavar="TIME", help='Such as "500 ms" [what the file asks for].')
 @click.option("--dt", metavar="TIME", help='Step, such as "0.01 ms" [what the file asks for].')
 @click.option("--seed", type=int, help="Of all random numbers [that of the file, or 1234].")
@@ -188,11 +188,11 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
 @FORMAT
 def export(file: str, target: str, out: Path | None, form: str, **options: Any) -> None:
     """Write FILE for another simulator: `--to annarchy` as a Python script."""
+    from izhi_models.exporting import export as write
     from izhi_models.pipeline import load
 
     model = load(file, set=_settings(options.pop("settings")))
-    path = out or Path(f"{model.path.name.split('.')[0]}.py")
-    for written in model.export(target, path, **options):
+    for written in write(model, target, out, **options):
         if form == "text":
             click.echo(f"wrote {_shown(written)}")
 

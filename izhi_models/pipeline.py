@@ -26,7 +26,6 @@ from izhi_models.annarchy.run import Simulator
 from izhi_models.annarchy.write import write_definitions
 from izhi_models.describe import describe_component, describe_network
 from izhi_models.errors import Diagnostic, InputError, Span, raise_if_errors, suggest
-from izhi_models.exporters import TARGETS, Request
 from izhi_models.ir.passes import order_derived
 from izhi_models.ir.step import METHODS
 from izhi_models.lems.components import Model as Declarations
@@ -274,20 +273,20 @@ class Model:
         RunError
             If memory does not suffice.
         """
-        _check_choice("method", method, METHODS)
-        _check_choice("precision", precision, PRECISIONS)
-        _check_choice("paradigm", paradigm, PARADIGMS)
+        check_choice("method", method, METHODS)
+        check_choice("precision", precision, PRECISIONS)
+        check_choice("paradigm", paradigm, PARADIGMS)
         if threads < 1:
             raise InputError(f"{threads} threads, expected 1 or more")
-        step_s, seed = self.step(dt), self._seed(seed)
+        step_s, seed = self.step(dt), self.seed(seed)
         check_step(self.network, step_s, method)
         timings = dict(self.timings)
-        model = self._drawn_from(seed, timings)
-        recordings = model.recordings(_listed(record), every, step_s)
+        model = self.drawn_from(seed, timings)
+        recordings = model.recordings(listed(record), every, step_s)
         with timed(timings, "lower"):
             lowering = model.lower(
                 recordings,
-                per_cell=_listed(per_cell),
+                per_cell=listed(per_cell),
                 method=method,
                 threads=threads,
                 precision=precision,
@@ -303,8 +302,8 @@ class Model:
             )
         return Run(model, simulator, timings)
 
-    def _drawn_from(self, seed: int, timings: dict[str, float]) -> Model:
-        """Return the model with connections drawn from a seed."""
+    def drawn_from(self, seed: int, timings: dict[str, float]) -> Model:
+        """Return the model with connections drawn from a seed, and note how long it took [s]."""
         if self.network.seed in (None, seed):
             return self
         with timed(timings, "resolve"):
@@ -375,7 +374,8 @@ class Model:
             dt = plan.step_s if plan else DEFAULT_STEP
         return self.seconds(dt, "step")
 
-    def _seed(self, seed: int | None) -> int:
+    def seed(self, seed: int | None = None) -> int:
+        """Return the seed; what the file asks for, or 1234, if it is None."""
         plan = self.experiment.simulation
         if seed is not None:
             return seed
@@ -394,58 +394,6 @@ class Model:
             )
         return steps
 
-    def export(
-        self,
-        target: str,
-        path: str | Path,
-        *,
-        duration: str | float | None = None,
-        dt: str | float | None = None,
-        method: str = "auto",
-        seed: int | None = None,
-        precision: Precision = "double",
-        record: str | Iterable[str] = (),
-    ) -> tuple[Path, ...]:
-        """Write the model for another tool; for the other arguments see `compile`.
-
-        Parameters
-        ----------
-        target : str
-            One of `izhi_models.exporters.TARGETS`.
-        path : str or Path
-            The main file; others may stand beside it.
-        duration : str or float, optional
-            Such as ``"500 ms"``; a number is in seconds. What the file asks for if left out.
-
-        Returns
-        -------
-        tuple of Path
-            The files written.
-
-        Raises
-        ------
-        InputError
-            If an argument is wrong, or a file cannot be written.
-        UnsupportedError
-            If the target cannot express the model.
-        """
-        _check_choice("target", target, TARGETS)
-        _check_choice("method", method, METHODS)
-        _check_choice("precision", precision, PRECISIONS)
-        duration_s, step_s, seed = self.duration(duration), self.step(dt), self._seed(seed)
-        model = self._drawn_from(seed, {})
-        request = Request(
-            self.path.name.split(".")[0],
-            model.experiment,
-            tuple(model.recordings(_listed(record), None, step_s)),
-            step_s,
-            duration_s,
-            seed,
-            method,
-            precision,
-        )
-        return TARGETS[target](request, Path(path))
-
     def dump(self, stage: str) -> str:
         """Return a stage of the pipeline as text.
 
@@ -453,7 +401,7 @@ class Model:
         ----------
         stage : {'ir', 'program'}
         """
-        _check_choice("stage", stage, STAGES)
+        check_choice("stage", stage, STAGES)
         if stage == "ir":
             return describe_network(self.experiment.network) + "\n"
         return write_definitions(self.lower(self.recordings()).program)
@@ -530,11 +478,21 @@ def _main_variable(population: Population) -> str | None:
     return next((name for name in ("v", "V", *names) if name in names), None)
 
 
-def _listed(paths: str | Iterable[str]) -> list[str]:
+def listed(paths: str | Iterable[str]) -> list[str]:
+    """Return paths as a list; a single one may stand for itself."""
     return [paths] if isinstance(paths, str) else list(paths)
 
 
-def _check_choice(what: str, value: str, known: Iterable[str]) -> None:
+def check_choice(what: str, value: str, known: Iterable[str]) -> None:
+    """Raise `InputError` unless a value is one of those known.
+
+    Parameters
+    ----------
+    what : str
+        Of the value, for the message.
+    value : str
+    known : iterable of str
+    """
     if value not in known:
         raise InputError(Diagnostic(f"unknown {what} '{value}'", notes=suggest(value, known)))
 
@@ -583,19 +541,6 @@ def _told(item: Diagnostic, replaced: Mapping[Span, str]) -> Diagnostic:
     """Add to a diagnostic what was set in place of what stands in the file."""
     told = replaced.get(item.span) if item.span else None
     return replace(item, notes=(*item.notes, f"set by {told}")) if told else item
-
-
-def export(model: Model | str | Path, target: str, path: str | Path) -> tuple[Path, ...]:
-    """Write a model for another tool, with what its file asks for: see `Model.export`.
-
-    Parameters
-    ----------
-    model : Model, str or Path
-        A model, or what `load` takes.
-    target : str
-    path : str or Path
-    """
-    return (model if isinstance(model, Model) else load(model)).export(target, path)
 
 
 def show(path: str | Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -32,6 +33,25 @@ class Exporter(Protocol):
         """
 
 
-TARGETS: Mapping[str, Exporter] = MappingProxyType({"annarchy": write_annarchy})
+@dataclass(frozen=True)
+class Target:
+    """Where a model can go.
 
-__all__ = ["TARGETS", "Exporter", "Request"]
+    Parameters
+    ----------
+    write : Exporter
+    file : str
+        Name of the main file, with ``{}`` for that of the model.
+    """
+
+    write: Exporter
+    file: str
+
+    def name_of(self, model: str) -> str:
+        """Return the name of the main file of a model, if nobody gives another."""
+        return self.file.format(model)
+
+
+TARGETS: Mapping[str, Target] = MappingProxyType({"annarchy": Target(write_annarchy, "{}.py")})
+
+__all__ = ["TARGETS", "Exporter", "Request", "Target"]

@@ -28,6 +28,8 @@ class Request:
     method : str
         Integrator, one of `izhi_models.ir.step.METHODS`.
     precision : {'double', 'float'}
+    asked : tuple of str
+        Paths of what is recorded besides what the file names; part of `recordings`.
     """
 
     name: str
@@ -38,3 +40,4 @@ class Request:
     seed: int
     method: str = "auto"
     precision: Precision = "double"
+    asked: tuple[str, ...] = ()
