@@ -17,7 +17,7 @@ from rich.markup import escape
 from izhi_models.errors import CheckError, Diagnostic, IzhiError
 
 if TYPE_CHECKING:
-    from izhi_models.checks import CheckReport
+    from izhi_models.checks import CheckReport, Diff
     from izhi_models.execute import Report
 
 _ROWS = 8  # of a table, for what holds of one rung
@@ -359,6 +359,53 @@ def conform(paths: tuple[Path, ...], form: str, **options: Any) -> None:
         click.echo(f"{len(found)} files: {counts}")
     if any(item.verdict == "fails" for item in found):
         sys.exit(CheckError.exit_code)
+
+
+@commands.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option(
+    "--tolerance", metavar="TIME", default="0 ms", help="How far spikes may be apart [not at all]."
+)
+@click.option(
+    "--relative",
+    type=click.FloatRange(0.0),
+    default=1e-9,
+    show_default=True,
+    help="How far traces may be apart, as a part of the largest value of each.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but faults.")
+@FORMAT
+def diff(first: str, second: str, form: str, quiet: bool, **options: Any) -> None:
+    """Compare two folders of results, or two models, by what they mean; exit 1 if they differ.
+
+    Models are compared in SI, by their equations and their sets of connections, not by their text.
+    """
+    from izhi_models.checks import diff as compare
+
+    found = compare(first, second, **options)
+    if form == "json":
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    elif not quiet:
+        _print_differences(found)
+    if not found.is_equal:
+        sys.exit(1)
+
+
+def _print_differences(found: Diff) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    counted = sum(item.counts for item in found.differences)
+    if found.differences:
+        table = Table("", "where", escape(str(found.first)), escape(str(found.second)), "")
+        for item in found.differences:
+            style = None if item.counts else "dim"
+            kind = item.kind if item.counts else f"({item.kind})"
+            table.add_row(kind, *map(escape, (item.where, *item.sides, item.by)), style=style)
+        Console().print(table)
+    told = f"{counted} difference{'s' if counted != 1 else ''}" if counted else "equal"
+    click.echo(f"{told}; compared: {', '.join(found.compared)}")
 
 
 def _print_table(report: CheckReport) -> None:

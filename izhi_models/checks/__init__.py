@@ -1,6 +1,7 @@
-"""Checks of a model and its run against the specification: `check` for one file."""
+"""Checks of a model and its run: `check` against the specification, `diff` against another."""
 
+from izhi_models.checks.differences import Diff, Difference, diff
 from izhi_models.checks.ladder import RUNGS, check
 from izhi_models.checks.report import CheckReport, Finding, Rung
 
-__all__ = ["RUNGS", "CheckReport", "Finding", "Rung", "check"]
+__all__ = ["RUNGS", "CheckReport", "Diff", "Difference", "Finding", "Rung", "check", "diff"]
