@@ -138,8 +138,7 @@ class _Cluster:
             arrivals = (replace(item, name=f"{place}/{item.name}") for item in summed.arrivals)
             part = projection
             if len(used) > 1:
-                chosen = projection.connections.onto(slots == slot)
-                part = replace(projection, connections=chosen)
+                part = projection.onto(slots == slot)
             if part.size:
                 yield replace(part, arrivals=tuple(arrivals))
 

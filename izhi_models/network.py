@@ -121,6 +121,10 @@ class Input:
     cells: NDArray[np.int64]
 
 
+def _last() -> NDArray[np.int64]:
+    return np.array([np.iinfo(np.int64).max])
+
+
 @dataclass(frozen=True)
 class Block:
     """Some connections.
@@ -319,6 +323,9 @@ class Projection:
         postsynaptic population, by full name, and the exposure of the synapse that is added.
     reasons : tuple of str
         Why it does, for people.
+    order : int64 array (n,) or (1,)
+        When each connection was made: paths count those of a cell so. A single one stands for all;
+        of equal ones, the first comes first.
     span : Span, optional
         Where it is declared.
     post_segments : int32 array (n,), optional
@@ -338,6 +345,7 @@ class Projection:
     arrivals: tuple[Arrival, ...] = ()
     own: dict[str, str] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    order: NDArray[np.int64] = field(default_factory=_last)
     span: Span | None = field(default=None, compare=False, repr=False)
     post_segments: NDArray[np.int32] | None = None
 
@@ -377,14 +385,29 @@ class Projection:
         """Return it with its connections as arrays, for those who look at them again and again."""
         return replace(self, connections=Listed(self._whole))
 
+    def onto(self, cells: NDArray[np.bool_]) -> Projection:
+        """Return the connections to some of the postsynaptic cells."""
+        if isinstance(self.connections, Listed):
+            return self.some(np.flatnonzero(cells[self.post_cells]))
+        return replace(self, connections=self.connections.onto(cells))
+
     def some(self, chosen: NDArray[np.intp]) -> Projection:
         """Return some of the connections, by their numbers."""
         segments = self.post_segments
         return replace(
             self,
             connections=Listed(self._whole.take(chosen)),
+            order=self.order if self.order.size == 1 else self.order[chosen],
             post_segments=None if segments is None else segments[chosen],
         )
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One connection: the number of its projection in the network, and its own there."""
+
+    projection: int
+    number: int
 
 
 @dataclass(frozen=True)

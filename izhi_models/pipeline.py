@@ -7,7 +7,7 @@ program (`annarchy.lower`) -> build and simulate (`annarchy.run`) -> `Results`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from izhi_models.annarchy.live import PARADIGMS, LiveLibrary
 from izhi_models.annarchy.lower import Lowering, lower_network
 from izhi_models.annarchy.program import Precision
-from izhi_models.annarchy.recorder import Recording, recorded_names
+from izhi_models.annarchy.recorder import Recording, recorded_inside, recorded_names
 from izhi_models.annarchy.run import Simulator
 from izhi_models.annarchy.write import write_definitions
 from izhi_models.describe import describe_component, describe_network
@@ -33,6 +33,7 @@ from izhi_models.lems.components import read_model
 from izhi_models.lems.lower import lower_component
 from izhi_models.lems.network import DEFAULT_SEED
 from izhi_models.lems.parameters import Parameter, find_parameter
+from izhi_models.lems.paths import Quantity
 from izhi_models.lems.settings import apply_settings
 from izhi_models.lems.simulation import Experiment, lower_experiment
 from izhi_models.lems.validate import find_faults
@@ -312,7 +313,7 @@ class Model:
 
     def lower(
         self,
-        recordings: Iterable[Recording],
+        recordings: Sequence[Recording],
         *,
         per_cell: Iterable[str] = (),
         method: str = "auto",
@@ -327,6 +328,7 @@ class Model:
         return lower_network(
             self.experiment.network,
             recorded_names(recordings),
+            inside=recorded_inside(recordings),
             per_cell=apart,
             method=method,
             threads=threads,
@@ -343,10 +345,10 @@ class Model:
 
         For arguments see `compile`.
         """
-        chosen: dict[tuple[str, str, int, bool], dict[int, str]] = {}
+        chosen: dict[tuple[str, str, int, bool], dict[int, Quantity]] = {}
         for item in self.experiment.quantities.values():
             cells = chosen.setdefault((item.population, item.name, 1, item.is_whole), {})
-            cells[item.index] = item.variable
+            cells[item.index] = item
         if self.experiment.simulation is None and not extra:
             main = (
                 (name, _main_variable(item))
@@ -360,11 +362,22 @@ class Model:
             period = self._period(own or every, step_s)
             for item in self.experiment.resolve(path):
                 cells = chosen.setdefault((item.population, item.name, period, item.is_whole), {})
-                cells[item.index] = item.variable
+                cells[item.index] = item
         recordings = []
         for (population, name, period, is_whole), found in chosen.items():
-            numbers, variables = zip(*sorted(found.items()), strict=True)
-            recordings.append(Recording(population, name, numbers, variables, period, is_whole))
+            items = [found[cell] for cell in sorted(found)]
+            connections = [item.connection for item in items]
+            recordings.append(
+                Recording(
+                    population,
+                    name,
+                    tuple(item.index for item in items),
+                    tuple(item.variable for item in items),
+                    period,
+                    is_whole,
+                    tuple(connections) if any(connections) else (),
+                )
+            )
         return recordings
 
     def step(self, dt: str | float | None = None) -> float:

@@ -1,6 +1,7 @@
 // How connections are stored, read and set: the same for all programs of one precision.
 
 #include <numeric>
+#include <utility>
 
 #include "network.hpp"
 
@@ -149,6 +150,18 @@ void Sparse::load(const std::vector<real> &array, real *values) const {
     for (size_t i = 0; i < array.size(); ++i) values[given.empty() ? i : size_t(given[i])] = array[i];
 }
 
+std::vector<int> Sparse::places(std::vector<int> numbers) const {
+    std::vector<int> place_of(given.size());
+    for (size_t i = 0; i < given.size(); ++i) place_of[size_t(given[i])] = int(i);
+    if (is_by_post()) {
+        std::vector<int> starts;
+        place_of = by_post(starts);
+    }
+    if (place_of.empty()) return numbers;
+    for (int &number : numbers) number = place_of[size_t(number)];
+    return numbers;
+}
+
 template <typename T>
 static void reorder(std::vector<T> &values, int begin, const std::vector<int> &order) {
     if (values.empty()) return;
@@ -238,4 +251,12 @@ void Weighted::store(std::vector<real> &array, const Column &values) const {
 void Weighted::load(const std::vector<real> &array, real *values) const {
     if (n_cells == 0) return Sparse::load(array, values);
     each_cell([&](int64_t i, size_t cell) { values[i] = array[cell]; });
+}
+
+std::vector<int> Weighted::places(std::vector<int> numbers) const {
+    if (n_cells == 0) return Sparse::places(std::move(numbers));
+    std::vector<int> place_of(static_cast<size_t>(size()));
+    each_cell([&](int64_t i, size_t cell) { place_of[size_t(i)] = int(cell); });
+    for (int &number : numbers) number = place_of[size_t(number)];
+    return numbers;
 }

@@ -98,6 +98,9 @@ struct Connections {
 
     void get(const Member &member, real *values) const;
 
+    // Where connections are in the arrays, by their numbers as they were given.
+    virtual std::vector<int> places(std::vector<int> numbers) const = 0;
+
     // What a run changes.
     struct State {
         std::vector<std::vector<std::vector<Arrival>>> queues;
@@ -143,6 +146,8 @@ struct Sparse : Connections {
         : Connections(n_pre, n_post, n_parts), needs_columns(needs_columns) {
         clear();
     }
+
+    std::vector<int> places(std::vector<int> numbers) const override;
 
   protected:
     std::vector<std::vector<int>> rows;  // of a part: where the connections of each neuron start
@@ -252,6 +257,8 @@ struct Sparse : Connections {
 struct Weighted : Sparse {
     Weighted(int n_pre, int n_post, int n_parts, const std::vector<real> &weights)
         : Sparse(n_pre, n_post, n_parts, false), weights(weights) {}
+
+    std::vector<int> places(std::vector<int> numbers) const override;
 
   protected:
     // Adds what arrives to the sums of the postsynaptic neurons.

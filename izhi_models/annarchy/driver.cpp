@@ -192,6 +192,18 @@ API int izhi_record_trace(int neuron, int member, const int *ranks, int64_t n_ra
     });
 }
 
+API int izhi_record_connections(
+    int projection, int member, const int *numbers, int64_t size, int period) {
+    return guarded([&] {
+        const Connections &found = *projections[size_t(projection)];
+        std::vector<real> &array = *found.members[size_t(member)].array;
+        const std::vector<int> places = found.places({numbers, numbers + size});
+        const View source{array.data(), int64_t(array.size())};
+        traces.emplace_back(new Trace(source, places.data(), size, period));
+        recorders.push_back(traces.back().get());
+    });
+}
+
 API int izhi_record_spikes(int neuron, const int *ranks, int64_t n_ranks) {
     return guarded([&] {
         spikes.emplace_back(new Spikes(*populations[size_t(neuron)].cells, ranks, n_ranks));

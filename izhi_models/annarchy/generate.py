@@ -22,8 +22,8 @@ from types import ModuleType
 from typing import Any
 
 from izhi_models.annarchy.populations import PopulationGenerator
-from izhi_models.annarchy.printing import Equation
-from izhi_models.annarchy.program import Neuron, Program, ProgramParameter, Synapse
+from izhi_models.annarchy.printing import Equation as Translator
+from izhi_models.annarchy.program import Equation, Neuron, Program, ProgramParameter, Synapse
 from izhi_models.annarchy.projections import ProjectionGenerator
 from izhi_models.annarchy.write import NEVER
 
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
 _REPLACED: dict[str, dict[str, Any]] = {
     "intern.Profiler": {"Profiler": None},
     "parser.CoupledEquations": {"CoupledEquations": None},
-    "parser.Equation": {"Equation": Equation},
+    "parser.Equation": {"Equation": Translator},
     "parser.Function": {"FunctionParser": None},
     "parser.report.LatexParser": {"_process_random": str},
     "parser.report.Report": {"report": None},
@@ -99,7 +99,7 @@ def _emit(program: Program, target: Path) -> None:
         dtype=ann.float32 if program.precision == "float" else ann.float64,
         num_threads=program.threads,
     )
-    Equation.precision = program.precision
+    Translator.precision = program.precision
     network = ann.Network()
     populations = []
     for neuron in program.neurons:
@@ -148,7 +148,7 @@ def _blaming(symbol: str | None) -> Iterator[None]:
 def _neuron(ann: Any, neuron: Neuron) -> Any:
     return ann.Neuron(
         parameters=_parameters(ann, neuron.parameters),
-        equations=_equations(ann, neuron),
+        equations=_equations(ann, neuron.equations),
         spike=neuron.spike or NEVER,
         reset=list(neuron.reset),
     )
@@ -159,7 +159,7 @@ def _synapse(ann: Any, synapse: Synapse | None) -> Any:
         return None
     return ann.Synapse(
         parameters=_parameters(ann, synapse.declared),
-        equations=_equations(ann, synapse),
+        equations=[*_equations(ann, synapse.shown), *_equations(ann, synapse.equations)],
         psp=synapse.psp,
         pre_spike=list(synapse.pre_spike) or None,
         post_spike=list(synapse.post_spike) or None,
@@ -173,8 +173,8 @@ def _parameters(ann: Any, parameters: tuple[ProgramParameter, ...]) -> Any:
     }
 
 
-def _equations(ann: Any, item: Neuron | Synapse) -> Any:
-    return [ann.Variable(equation.text) for equation in item.equations]
+def _equations(ann: Any, equations: tuple[Equation, ...]) -> Any:
+    return [ann.Variable(equation.text) for equation in equations]
 
 
 def _network(program: Program) -> str:

@@ -40,15 +40,16 @@ class Trace:
 
     Parameters
     ----------
-    neuron : int
-        Number of the population.
+    owner : int
+        Number of the population or projection.
     symbol : str
         Name of the variable.
     values : array (n_rows, n_ranks)
-        One row per recorded step, one column per recorded cell. [unit of the variable]
+        One row per recorded step, one column per recorded cell or connection. [unit of the
+        variable]
     """
 
-    neuron: int
+    owner: int
     symbol: str
     values: NDArray[np.floating[Any]]
 
@@ -110,6 +111,21 @@ class Engine(Protocol):
     ) -> None:
         """Make all connections of a projection."""
 
+    def set_connections(self, projection: int, symbol: str, value: ArrayLike) -> None:
+        """Set a variable of all connections."""
+
+    def get_connections(self, projection: int, symbol: str) -> NDArray[np.floating[Any]]:
+        """Return a variable of all connections, if it can be recorded."""
+
+    def record_connections(
+        self,
+        projection: int,
+        symbols: Sequence[str],
+        numbers: Sequence[int] | NDArray[np.integer[Any]],
+        period_steps: int = 1,
+    ) -> None:
+        """Record variables of connections."""
+
     def record(
         self,
         neuron: int,
@@ -168,6 +184,7 @@ class Library:
         self._traces: list[tuple[int, str, int]] = []
         self._trains: list[int] = []
         self._connected: dict[int, int] = {}
+        self._observed: set[int] = set()
         self._seed = 0
         self._step = 0
         self._start_of_run = 0
@@ -322,6 +339,7 @@ class Library:
         self._verify(bool(self._views) and self._step == 0, "connect comes at time 0")
         self._verify(0 <= projection < len(self._program.projections), f"projection {projection}")
         self._verify(0 <= size <= INT_MAX, f"{size} connections")
+        self._verify(projection not in self._observed, f"projection {projection} is recorded")
         item = self._program.projections[projection]
         self._connected.pop(projection, None)
         connect(
@@ -401,6 +419,41 @@ class Library:
             check(self._code.izhi_record_trace(neuron, member, chosen, count, period_steps))
             self._traces.append((neuron, symbol, width))
 
+    def record_connections(
+        self,
+        projection: int,
+        symbols: Sequence[str],
+        numbers: Sequence[int] | NDArray[np.integer[Any]],
+        period_steps: int = 1,
+    ) -> None:
+        """Record variables of connections from now on, in the steps in which `record` does.
+
+        Parameters
+        ----------
+        projection : int
+            Number of the projection, which gets no other connections then.
+        symbols : sequence of str
+            Names that have a value for each connection.
+        numbers : sequence of int
+            Connections to record, as they were given.
+        period_steps : int
+            Steps from row to row.
+        """
+        self._verify(1 <= period_steps <= INT_MAX, f"period {period_steps}")
+        chosen = [int(number) for number in numbers]
+        for symbol in symbols:
+            member, size = self._connection_member(projection, symbol)
+            is_single = symbol in self._program.projections[projection].single
+            self._verify(not is_single, f"{symbol!r} is one value for all connections")
+            fit = bool(chosen) and 0 <= min(chosen) <= max(chosen) < size
+            self._verify(fit, f"connections {chosen} of {size}")
+            status = self._code.izhi_record_connections(
+                projection, member, int_array(chosen), len(chosen), period_steps
+            )
+            check(status)
+            self._traces.append((projection, symbol, len(chosen)))
+        self._observed.add(projection)
+
     def record_spikes(
         self, neuron: int, ranks: Sequence[int] | NDArray[np.integer[Any]] | None = None
     ) -> None:
@@ -443,10 +496,10 @@ class Library:
         self._verify(bool(self._views), "drain comes after initialize")
         size = ctypes.c_int64()
         traces = []
-        for index, (neuron, symbol, width) in enumerate(self._traces):
+        for index, (owner, symbol, width) in enumerate(self._traces):
             address = self._code.izhi_trace(index, size)
             values = memory(address, size.value, self._dtype).copy()
-            traces.append(Trace(neuron, symbol, values.reshape(-1, width)))
+            traces.append(Trace(owner, symbol, values.reshape(-1, width)))
         spikes = []
         for index, neuron in enumerate(self._trains):
             address = self._code.izhi_spike_steps(index, size)

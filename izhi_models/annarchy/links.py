@@ -5,17 +5,20 @@ All projections between two neurons of a program that add to the same sum become
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.annarchy import wiring
+from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.program import Projection as Definition
-from izhi_models.annarchy.program import Synapse, Weights
-from izhi_models.annarchy.synapses import lower_synapse
+from izhi_models.annarchy.program import Weights
+from izhi_models.annarchy.synapses import ConnectionSynapse, lower_synapse
 from izhi_models.expr import Expr, Name, names
 from izhi_models.network import PEER, WEIGHT, Block, Connections, Projection, join
 from izhi_models.slots import Structures
@@ -85,11 +88,26 @@ class Link:
     parts : tuple of Part
     values : dict of str to float or array (n,)
         Parameters and initial values of the synapse by symbol, in simulation units.
+    members : tuple of izhi_models.network.Projection
+        Whose connections they are, one after another, where each has a synapse of its own.
+    numbers : tuple of int
+        Of the members, among all projections of the network.
+    symbols : dict of str to Symbol
+        Of what moves in the synapse, by name in its dynamics.
     """
 
     definition: Definition
     parts: tuple[Part, ...]
     values: dict[str, float | NDArray[np.float64]] = field(default_factory=dict)
+    members: tuple[Projection, ...] = ()
+    numbers: tuple[int, ...] = ()
+    symbols: dict[str, Symbol] = field(default_factory=dict)
+
+    @cached_property
+    def firsts(self) -> NDArray[np.int64]:
+        """The number of the first connection of each member."""
+        sizes = np.array([item.size for item in self.members], dtype=np.int64)
+        return np.cumsum(sizes) - sizes
 
     @property
     def size(self) -> int:
@@ -167,6 +185,7 @@ def lower_links(
     ends: dict[str, Ends],
     targets: list[Targets],
     readable: Readable,
+    inside: Mapping[int, Iterable[str]] = MappingProxyType({}),
 ) -> list[Link]:
     """Return the projections of a program with their connections.
 
@@ -179,7 +198,12 @@ def lower_links(
         From `name_targets`.
     readable : callable
         Returns the symbol behind what a population exposes.
+    inside : mapping of int to iterable of str
+        States and derived variables to be recorded of the synapses of each projection, by its
+        number.
     """
+    numbers = {id(item): number for number, item in enumerate(projections)}
+    recorded = {number: set(found) for number, found in inside.items()}
     sums: dict[tuple[int, int, str], _Members] = {}
     own: dict[tuple[int, int, str, str, int], _Members] = {}
     structures = Structures()
@@ -195,11 +219,16 @@ def lower_links(
     links: list[Link] = []
     # In an order of their own, so that the order in a file leads to no other program.
     for (pre, post, target, exposure, _), members in sorted(own.items(), key=_ends_and_sum):
-        synapse, values = _own_synapse([item for item, _ in members], exposure, readable)
+        # A synapse that gives several quantities is there for each: the first is recorded.
+        kept = set().union(*(recorded.pop(numbers[id(item)], ()) for item, _ in members))
+        lowered, values = _own_synapse([item for item, _ in members], exposure, readable, kept)
         definition = Definition(
-            f"own_{len(links)}", pre, post, target, _kind_of_weights(members), synapse
+            f"own_{len(links)}", pre, post, target, _kind_of_weights(members), lowered.definition
         )
-        links.append(_link(definition, members, ends, values))
+        link = _link(definition, members, ends, values)
+        owners = tuple(item for item, _ in members)
+        chosen = tuple(numbers[id(item)] for item in owners)
+        links.append(replace(link, members=owners, numbers=chosen, symbols=lowered.symbols))
     for number, ((pre, post, target), members) in enumerate(
         sorted(sums.items(), key=_ends_and_sum)
     ):
@@ -224,8 +253,8 @@ def _kind_of_weights(members: _Members) -> Weights:
 
 
 def _own_synapse(
-    members: Sequence[Projection], exposure: str, readable: Readable
-) -> tuple[Synapse, dict[str, float | NDArray[np.float64]]]:
+    members: Sequence[Projection], exposure: str, readable: Readable, kept: set[str]
+) -> tuple[ConnectionSynapse, dict[str, float | NDArray[np.float64]]]:
     """Return the synapse of each connection, and its values, which differ between components."""
     first = members[0]
     cells = {}
@@ -234,13 +263,17 @@ def _own_synapse(
         population = first.pre if is_peer else first.post
         symbol = readable(population, item.name.removeprefix(PEER))
         cells[item.name] = f"{'pre' if is_peer else 'post'}.{symbol}"
+    moving = {item.name for item in first.dynamics.states}
+    moving |= {item.name for item in first.dynamics.derived}
     components = {item.synapse: item.values for item in members}
-    lowered = lower_synapse(first.dynamics, list(components.values()), exposure, cells)
+    lowered = lower_synapse(
+        first.dynamics, list(components.values()), exposure, cells, kept & moving
+    )
     if len(components) == 1:
-        return lowered.definition, dict(lowered.values[0])
+        return lowered, dict(lowered.values[0])
     numbers = {name: number for number, name in enumerate(components)}
     owners = np.repeat([numbers[item.synapse] for item in members], [item.size for item in members])
-    return lowered.definition, {
+    return lowered, {
         symbol: np.array([values[symbol] for values in lowered.values])[owners]
         for symbol in lowered.values[0]
     }

@@ -156,6 +156,41 @@ class LiveLibrary:
         source = self._program.neurons[item.pre].symbol
         self._delays[source] = max(self._delays.get(source, 1), int(steps.max()))
 
+    def set_connections(self, projection: int, symbol: str, value: ArrayLike) -> None:
+        """Set a variable of all connections, before they are made; see `Library`."""
+        name = self._program.projections[projection].symbol
+        array = np.asarray(value, float)
+        for owner, _, values in self._connections:
+            if owner == name:
+                values[symbol] = array if array.ndim else float(array)
+
+    def get_connections(self, projection: int, symbol: str) -> NDArray[np.float64]:
+        """Raise an error: see `record_connections`."""
+        raise InternalError(f"{symbol} of projection {projection} cannot be read")
+
+    def record_connections(
+        self,
+        projection: int,
+        symbols: Sequence[str],
+        numbers: Sequence[int] | NDArray[Any],
+        period_steps: int = 1,
+    ) -> None:
+        """Refuse to record what ANNarchy's own code does not compute in time.
+
+        It does the equations of a synapse after those of the cells.
+
+        Raises
+        ------
+        UnsupportedError
+        """
+        raise UnsupportedError(
+            Diagnostic(
+                "nothing can be recorded inside synapses that each connection has for itself with "
+                f"--paradigm {self._paradigm}",
+                notes=(f"leave --paradigm {self._paradigm} out, or record the cells",),
+            )
+        )
+
     def record(
         self,
         neuron: int,

@@ -113,6 +113,24 @@ class Lowering:
         """Return the number of the group that holds a population."""
         return self._numbers[population]
 
+    def link_of(self, projection: int) -> tuple[int, int]:
+        """Return the number of the link that holds a projection, and its first connection there.
+
+        Parameters
+        ----------
+        projection : int
+            Number of one in the network whose connections have a synapse each.
+        """
+        return self._places[projection]
+
+    @cached_property
+    def _places(self) -> dict[int, tuple[int, int]]:
+        places: dict[int, tuple[int, int]] = {}
+        for number, link in enumerate(self.links):
+            for member, first in zip(link.numbers, link.firsts.tolist(), strict=True):
+                places.setdefault(member, (number, first))
+        return places
+
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {
@@ -126,6 +144,7 @@ def lower_network(
     network: Network,
     keep: Mapping[str, Iterable[str]],
     *,
+    inside: Mapping[int, Iterable[str]] = MappingProxyType({}),
     per_cell: Mapping[str, Iterable[str]] = MappingProxyType({}),
     method: str = "auto",
     precision: Precision = "double",
@@ -138,6 +157,9 @@ def lower_network(
     network : Network
     keep : mapping of str to iterable of str
         Names in each population's dynamics that are to be recorded.
+    inside : mapping of int to iterable of str
+        Names in the synapse of each projection, by its number, that are to be recorded, where
+        each connection has it for itself.
     per_cell : mapping of str to iterable of str
         Parameters of each population that need a value for each cell, even if all are equal now.
     method : str
@@ -179,7 +201,7 @@ def lower_network(
         group = groups[ends[population].neuron]
         return group.symbols[group.dynamics.exposed(name) or name].symbol
 
-    links = tuple(lower_links(network.projections, ends, targets, readable))
+    links = tuple(lower_links(network.projections, ends, targets, readable, inside))
     program = Program(tuple(neurons), precision, threads, tuple(item.definition for item in links))
     verify_program(program)
     return Lowering(program, tuple(groups), tuple(network.populations), links)

@@ -49,6 +49,7 @@ def load(built: Built) -> ctypes.CDLL:
         "get": (None, [number, number, pointer]),
         "view": (pointer, [number, number, size]),
         "record_trace": (number, [number, number, pointer, ctypes.c_int64, number]),
+        "record_connections": (number, [number, number, pointer, ctypes.c_int64, number]),
         "record_spikes": (number, [number, pointer, ctypes.c_int64]),
         "run": (number, [number]),
         "trace": (pointer, [number, size]),

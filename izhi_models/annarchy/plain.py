@@ -136,10 +136,8 @@ def _plain_neuron(neuron: Neuron, splitter: _Splitter) -> Neuron:
 
 def _plain_synapse(synapse: Synapse, splitter: _Splitter) -> Synapse:
     equations = splitter.equations(synapse.equations)
-    events = {
-        name: tuple(splitter.assignment(text) for text in getattr(synapse, name))
-        for name in ("pre_spike", "post_spike")
-    }
+    pre_spike = tuple(splitter.assignment(text) for text in synapse.pre_spike)
+    post_spike = tuple(splitter.assignment(text) for text in synapse.post_spike)
     psp = None if synapse.psp is None else splitter.text(synapse.psp)
     # ANNarchy's code for GPUs takes every parameter in a psp for one of each connection.
     read = words(psp or "")
@@ -150,8 +148,9 @@ def _plain_synapse(synapse: Synapse, splitter: _Splitter) -> Synapse:
             for item in (*synapse.parameters, *splitter.added())
         ),
         equations=tuple(equations),
+        pre_spike=pre_spike,
+        post_spike=post_spike,
         psp=psp,
-        **events,
     )
 
 

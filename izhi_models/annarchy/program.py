@@ -134,7 +134,7 @@ class Synapse:
     """What happens at each connection, where that is more than adding a weight.
 
     All texts may read the weight `w`, the synapse's own symbols, and `pre.x_1` and `post.x_1`:
-    parameters and variables of the two cells. None may draw random numbers.
+    parameters and variables of the two cells. None may draw random numbers or read `shown`.
 
     Parameters
     ----------
@@ -149,6 +149,8 @@ class Synapse:
         Assignments done when the postsynaptic cell has spiked, at the end of that step.
     psp : str or None
         Added to the sum in every step, for every connection.
+    shown : tuple of Equation
+        Assigned in every step, along with what is added to the sum, to be recorded.
     """
 
     parameters: tuple[ProgramParameter, ...] = ()
@@ -157,15 +159,17 @@ class Synapse:
     pre_spike: tuple[str, ...] = ()
     post_spike: tuple[str, ...] = ()
     psp: str | None = None
+    shown: tuple[Equation, ...] = ()
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """All parameters, then all variables."""
-        return (*(item.symbol for item in self.parameters), *self.changing)
+        """All parameters, then all variables, then what is shown."""
+        own = (*(item.symbol for item in self.parameters), *self.changing)
+        return (*own, *(item.symbol for item in self.shown))
 
     @property
     def changing(self) -> tuple[str, ...]:
-        """The symbols that change during a run."""
+        """The symbols that change during a run, and on which it depends."""
         return (*(item.symbol for item in self.equations), *self.variables)
 
     @property
@@ -185,7 +189,8 @@ class Synapse:
         lines += [item.text for item in self.equations]
         lines += [f"pre_spike {text}" for text in self.pre_spike]
         lines += [f"post_spike {text}" for text in self.post_spike]
-        return lines if self.psp is None else [*lines, f"psp {self.psp}"]
+        lines += [] if self.psp is None else [f"psp {self.psp}"]
+        return [*lines, *(f"shown {item.text}" for item in self.shown)]
 
 
 @dataclass(frozen=True)
@@ -323,6 +328,7 @@ def _to_synapse(data: dict[str, Any]) -> Synapse:
     return Synapse(
         parameters=_to_parameters(data),
         equations=_to_equations(data),
+        shown=_to_equations(data, "shown"),
         variables=tuple(data.pop("variables")),
         pre_spike=tuple(data.pop("pre_spike")),
         post_spike=tuple(data.pop("post_spike")),
@@ -334,8 +340,8 @@ def _to_parameters(data: dict[str, Any]) -> tuple[ProgramParameter, ...]:
     return tuple(ProgramParameter(**item) for item in data.pop("parameters"))
 
 
-def _to_equations(data: dict[str, Any]) -> tuple[Equation, ...]:
-    return tuple(Equation(**item) for item in data.pop("equations"))
+def _to_equations(data: dict[str, Any], name: str = "equations") -> tuple[Equation, ...]:
+    return tuple(Equation(**item) for item in data.pop(name))
 
 
 def verify_program(program: Program) -> None:
@@ -407,10 +413,12 @@ def _projection_faults(projection: Projection, program: Program) -> Iterator[str
 
 
 def _synapse_faults(synapse: Synapse, members: set[str], weights: Weights) -> Iterator[str]:
-    yield from _symbol_faults(synapse.symbols, synapse.equations)
-    known = {*synapse.symbols, WEIGHT, *members}
+    yield from _symbol_faults(synapse.symbols, (*synapse.equations, *synapse.shown))
+    known = {*synapse.symbols, WEIGHT, *members} - {item.symbol for item in synapse.shown}
     changing = {*synapse.changing, *((WEIGHT,) if weights == "each" else ())}
-    yield from _equation_faults(synapse.equations, known)
+    yield from _equation_faults((*synapse.equations, *synapse.shown), known)
+    if any(item.is_ode for item in synapse.shown):
+        yield "what is shown is no ODE"
     for text in synapse.pre_spike:
         sums = {_TARGET} if text.startswith(f"{_TARGET} += ") else set()
         yield from assignment_faults(text, changing | sums, known)

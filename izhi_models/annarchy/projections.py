@@ -190,19 +190,32 @@ class _Writer:
         return _ARRIVALS.format(code=self._translated(code, 8), **self.names) if code else ""
 
     def _currents(self) -> str:
-        if "psp" not in self.description:
-            return ""
-        value = self.description["psp"]["cpp"].rstrip("; ")
-        code = f"%(post_prefix)sg_{self.item.target}%(post_index)s += {value};"
-        return _EACH.format(code=self._translated([code], 8), pragma="")
+        shown = self._equations(is_shown=True)
+        code = [shown] if shown else []
+        if "psp" in self.description:
+            value = self.description["psp"]["cpp"].rstrip("; ")
+            code.append(f"%(post_prefix)sg_{self.item.target}%(post_index)s += {value};")
+        return _EACH.format(code=self._translated(code, 8), pragma="") if code else ""
 
     def _update(self) -> str:
-        from ANNarchy.generator.Utils import generate_equation_code
-
-        code = generate_equation_code(self.description, "local", "proj")
+        code = self._equations(is_shown=False)
         if not code:
             return ""
         return _EACH.format(code=self._translated([code], 8), pragma="    #pragma omp simd\n")
+
+    def _equations(self, *, is_shown: bool) -> str:
+        """Return the equations of what is only shown, or those of all else."""
+        from ANNarchy.generator.Utils import generate_equation_code
+
+        synapse = self.item.synapse
+        shown = {item.symbol for item in synapse.shown} if synapse is not None else set()
+        chosen = [
+            item for item in self.description["variables"] if (item["name"] in shown) == is_shown
+        ]
+        code: str = generate_equation_code(
+            {**self.description, "variables": chosen}, "local", "proj"
+        )
+        return code
 
     def _post_event(self) -> str:
         code = [entry["cpp"] for entry in self.description["post_spike"]]

@@ -6,19 +6,19 @@ from several variables, since cells differ in what is attached to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Engine
 from izhi_models.annarchy.lower import Lowering
+from izhi_models.network import Connection
 from izhi_models.results import Floats, Head, Part, Plan
-from izhi_models.units import from_simulation
-
-Values = Callable[[int, str], NDArray[np.floating[Any]]]
+from izhi_models.units import Dimension, from_simulation
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Recording:
         Steps from row to row: those are kept whose number is a multiple.
     is_whole : bool
         True for a quantity of no population, which the cell only carries.
+    connections : tuple of (Connection or None)
+        For each cell, the connection in whose own synapse the name is; empty if there is none.
     """
 
     population: str
@@ -45,32 +47,53 @@ class Recording:
     variables: tuple[str, ...]
     period: int = 1
     is_whole: bool = False
+    connections: tuple[Connection | None, ...] = ()
+
+    def columns(self) -> Iterator[tuple[int, str, Connection | None]]:
+        """Yield the cell, the name and the connection of each value."""
+        connections = self.connections or (None,) * len(self.cells)
+        return zip(self.cells, self.variables, connections, strict=True)
 
 
 def recorded_names(recordings: Iterable[Recording]) -> dict[str, set[str]]:
     """Return the names in each population's dynamics that are recorded."""
     names: dict[str, set[str]] = {}
     for item in recordings:
-        names.setdefault(item.population, set()).update(item.variables)
+        own = names.setdefault(item.population, set())
+        own.update(name for _, name, connection in item.columns() if connection is None)
+    return names
+
+
+def recorded_inside(recordings: Iterable[Recording]) -> dict[int, set[str]]:
+    """Return the names that are recorded in the synapses of single connections, by projection."""
+    names: dict[int, set[str]] = {}
+    for item in recordings:
+        for _, name, connection in item.columns() if item.connections else ():
+            if connection is not None:
+                names.setdefault(connection.projection, set()).add(name)
     return names
 
 
 @dataclass(frozen=True)
-class _Source:
-    """What the library records: a variable of a group, in some steps."""
+class Source:
+    """A variable or parameter of a group, or of the connections of a link, in some steps."""
 
     number: int
     variable: str
     period: int
+    is_link: bool = False
 
 
 @dataclass(frozen=True)
 class _Share:
-    """The columns of a recording that come from one variable, and the cells of the group."""
+    """The columns of a recording that come from one variable, and the cells or connections."""
 
-    source: _Source
+    source: Source
     columns: NDArray[np.intp]
     ranks: NDArray[np.intp]
+
+
+Values = Callable[[Source, NDArray[np.intp]], NDArray[np.floating[Any]]]
 
 
 class Recorder:
@@ -96,7 +119,8 @@ class Recorder:
         self._dtype = np.dtype(np.float32 if lowering.program.precision == "float" else np.float64)
         self._axes = list(dict.fromkeys(item.period for item in recordings))
         self._shares = [self._share(item) for item in recordings]
-        self._ranks: dict[_Source, NDArray[np.intp]] = {}
+        self._ranks: dict[Source, NDArray[np.intp]] = {}
+        self._symbols: dict[Source, Symbol] = {}
         self._fixed: list[Floats | None] = []
         self._record()
 
@@ -148,16 +172,14 @@ class Recorder:
         first : int
             Number of the next step.
         values : callable
-            Returns a variable or parameter of all cells of a group. [SI]
+            Returns the values of a source at some cells or connections. [SI]
         """
         tables: list[Floats] = []
         self._fixed = []
         for item, shares in zip(self._recordings, self._shares, strict=True):
             row = np.empty((1, len(item.cells)), self._dtype)
             for share in shares:
-                row[0, share.columns] = values(share.source.number, share.source.variable)[
-                    share.ranks
-                ]
+                row[0, share.columns] = values(share.source, share.ranks)
             recorded = [share for share in shares if share.source in self._ranks]
             self._fixed.append(None if len(recorded) == len(shares) else row)
             tables.append(row[: len(_rows(first, first, item.period))])
@@ -176,8 +198,7 @@ class Recorder:
         drained = self._library.drain()
         tables = {}
         for source, trace in zip(self._ranks, drained.traces, strict=True):
-            symbol = self._lowering.groups[source.number].symbols[source.variable]
-            tables[source] = from_simulation(trace.values, symbol.dimension)
+            tables[source] = from_simulation(trace.values, self._symbols[source].dimension)
         rows = [_rows(first + 1, first + n_steps, period) for period in self._axes]
         parts = {
             item.id for group in self._lowering.groups for item in group.populations if item.part_of
@@ -197,30 +218,55 @@ class Recorder:
         )
 
     def _share(self, item: Recording) -> list[_Share]:
-        number = self._lowering.group_of(item.population)
-        first = self._lowering.groups[number].first(item.population)
-        cells = np.array(item.cells, dtype=np.intp)
-        names, which = np.unique(item.variables, return_inverse=True)
-        shares = []
-        for index, name in enumerate(names.tolist()):
-            columns = np.flatnonzero(which == index)
-            shares.append(
-                _Share(_Source(number, name, item.period), columns, first + cells[columns])
-            )
-        return shares
+        group = self._lowering.group_of(item.population)
+        first = self._lowering.groups[group].first(item.population)
+        if not item.connections:
+            cells = first + np.array(item.cells, dtype=np.intp)
+            names, which = np.unique(item.variables, return_inverse=True)
+            chosen = [np.flatnonzero(which == index) for index in range(names.size)]
+            return [
+                _Share(Source(group, name, item.period), columns, cells[columns])
+                for name, columns in zip(names.tolist(), chosen, strict=True)
+            ]
+        found: dict[Source, tuple[list[int], list[int]]] = {}
+        for column, (cell, name, connection) in enumerate(item.columns()):
+            if connection is None:
+                source, rank = Source(group, name, item.period), first + cell
+            else:
+                link, start = self._lowering.link_of(connection.projection)
+                source = Source(link, name, item.period, is_link=True)
+                rank = start + connection.number
+            columns, ranks = found.setdefault(source, ([], []))
+            columns.append(column)
+            ranks.append(rank)
+        return [
+            _Share(source, np.array(columns, dtype=np.intp), np.array(ranks, dtype=np.intp))
+            for source, (columns, ranks) in found.items()
+        ]
+
+    def _symbol(self, source: Source) -> Symbol | None:
+        """Return what the library can record of a source; None for what stays as it is."""
+        if source.is_link:
+            return self._lowering.links[source.number].symbols.get(source.variable)
+        symbol = self._lowering.groups[source.number].symbols[source.variable]
+        return None if symbol.is_parameter else symbol
 
     def _record(self) -> None:
-        wanted: dict[_Source, list[NDArray[np.intp]]] = {}
+        wanted: dict[Source, list[NDArray[np.intp]]] = {}
         for share in (share for shares in self._shares for share in shares):
-            group = self._lowering.groups[share.source.number]
-            if not group.symbols[share.source.variable].is_parameter:
+            symbol = self._symbol(share.source)
+            if symbol is not None:
+                self._symbols[share.source] = symbol
                 wanted.setdefault(share.source, []).append(share.ranks)
         for source, parts in wanted.items():
-            group = self._lowering.groups[source.number]
             ranks = self._ranks[source] = np.unique(np.concatenate(parts))
-            chosen = None if ranks.size == group.size else ranks
-            symbol = group.symbols[source.variable].symbol
-            self._library.record(source.number, [symbol], chosen, source.period)
+            symbols = [self._symbols[source].symbol]
+            if source.is_link:
+                self._library.record_connections(source.number, symbols, ranks, source.period)
+            else:
+                group = self._lowering.groups[source.number]
+                chosen = None if ranks.size == group.size else ranks
+                self._library.record(source.number, symbols, chosen, source.period)
         for number, neuron in enumerate(self._lowering.program.neurons):
             if neuron.spike is not None:
                 self._library.record_spikes(number)
@@ -228,15 +274,23 @@ class Recorder:
     def _heads(self) -> list[Head]:
         heads = []
         for item in self._recordings:
-            group = self._lowering.groups[self._lowering.group_of(item.population)]
-            dimension = group.dynamics.dimensions()[item.variables[0]]
+            dimension = self._dimension(item)
             axis = self._axes.index(item.period)
             cells = np.array(item.cells)
             owner = "" if item.is_whole else item.population
             heads.append(Head(owner, item.name, dimension, cells, axis, self._dtype))
         return heads
 
-    def _table(self, number: int, n_rows: int, tables: dict[_Source, NDArray[Any]]) -> Floats:
+    def _dimension(self, item: Recording) -> Dimension:
+        _, name, connection = next(item.columns())
+        if connection is None:
+            dynamics = self._lowering.groups[self._lowering.group_of(item.population)].dynamics
+        else:
+            number, _ = self._lowering.link_of(connection.projection)
+            dynamics = self._lowering.links[number].members[0].dynamics
+        return dynamics.dimensions()[name]
+
+    def _table(self, number: int, n_rows: int, tables: dict[Source, NDArray[Any]]) -> Floats:
         shares = self._shares[number]
         if len(shares) == 1 and shares[0].source in tables:
             table = tables[shares[0].source]

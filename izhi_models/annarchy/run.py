@@ -21,10 +21,16 @@ from numpy.typing import ArrayLike, NDArray
 from izhi_models.annarchy.build import Built, build
 from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Engine, Library
-from izhi_models.annarchy.links import blocks_in_steps
+from izhi_models.annarchy.links import Link, blocks_in_steps
 from izhi_models.annarchy.lower import Group, Lowering
-from izhi_models.annarchy.recorder import Recorder, Recording
-from izhi_models.annarchy.start import member_values, parameter_values, start_of
+from izhi_models.annarchy.recorder import Recorder, Recording, Source
+from izhi_models.annarchy.start import (
+    member_values,
+    parameter_values,
+    start_of,
+    start_of_connections,
+    states_from_cells,
+)
 from izhi_models.errors import Diagnostic, InputError, InternalError, RunError, suggest
 from izhi_models.memory import disk_shortage, shortage
 from izhi_models.results import Collector, Part, Plan, Results
@@ -233,6 +239,10 @@ class Simulator:
             self._start.append(start)
             for name, value in member_values(group, start).items():
                 self._library.set(number, name, value)
+        for number, link in enumerate(self.lowering.links):
+            states = states_from_cells(link, self._groups, self._start)
+            for name, values in states.items():
+                self._library.set_connections(number, name, values)
         self._fresh = True
 
     # Running
@@ -288,14 +298,27 @@ class Simulator:
         cells = sum(group.size for group in self._groups)
         return plan.n_bytes < _SMALL_BYTES and cells * n_steps < _MAX_CHUNK_CELL_STEPS
 
-    def _present(self, number: int, name: str) -> NDArray[np.floating[Any]]:
-        """Return a variable or parameter of all cells of a group as it is now, SI."""
+    def _present(self, source: Source, ranks: NDArray[np.intp]) -> NDArray[np.floating[Any]]:
+        """Return the values of a source at some cells or connections as they are now, SI."""
+        number, name = source.number, source.variable
+        if source.is_link:
+            return self._present_inside(self.lowering.links[number], source, ranks)
         group = self._groups[number]
         symbol = group.symbols[name]
         starts = name in self._start[number]
         if not symbol.is_parameter and (self._library.step > 0 or not starts):
-            return from_simulation(self._library.get(number, symbol.symbol), symbol.dimension)
-        return self._start[number][name] if starts else group.value(name)
+            found = self._library.get(number, symbol.symbol)[ranks]
+            return from_simulation(found, symbol.dimension)
+        return (self._start[number][name] if starts else group.value(name))[ranks]
+
+    def _present_inside(
+        self, link: Link, source: Source, ranks: NDArray[np.intp]
+    ) -> NDArray[np.floating[Any]]:
+        symbol = link.symbols.get(source.variable)
+        if symbol is None or self._library.step == 0:
+            return start_of_connections(link, ranks, self._groups, self._start)[source.variable]
+        found = self._library.get_connections(source.number, symbol.symbol)[ranks]
+        return from_simulation(found, symbol.dimension)
 
     def _states(self) -> list[dict[str, NDArray[Any]]]:
         """Return all states that move, by symbol; everything else follows from them."""

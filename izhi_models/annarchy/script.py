@@ -22,7 +22,7 @@ from izhi_models.annarchy.names import Identifiers
 from izhi_models.annarchy.plain import Plain, Vocabulary, to_plain
 from izhi_models.annarchy.program import WEIGHT
 from izhi_models.annarchy.recorder import Recording
-from izhi_models.annarchy.start import member_values, start_of
+from izhi_models.annarchy.start import member_values, start_of, states_from_cells
 from izhi_models.annarchy.texts import words
 from izhi_models.annarchy.write import Place, Wording, write_parts
 from izhi_models.units import TIME, simulation_unit, to_simulation
@@ -148,10 +148,12 @@ def _start_values(
     lowering: Lowering, plain: Plain, seed: int
 ) -> dict[Place, float | NDArray[np.float64]]:
     values: dict[Place, float | NDArray[np.float64]] = dict(plain.numbers)
+    starts: list[dict[str, NDArray[np.float64]]] = []
     for number, (group, neuron) in enumerate(
         zip(lowering.groups, lowering.program.neurons, strict=True)
     ):
-        start = member_values(group, start_of(group, number, seed))
+        starts.append(start_of(group, number, seed))
+        start = member_values(group, starts[-1])
         given = {item.symbol for item in neuron.parameters} | _read_by_synapses(lowering, number)
         given |= {
             group.symbols[item.name].symbol
@@ -161,7 +163,8 @@ def _start_values(
         values.update({(neuron.symbol, name): start[name] for name in start if name in given})
     for link in lowering.links:
         owner = link.definition.symbol
-        values.update({(owner, symbol): value for symbol, value in link.values.items()})
+        begun = {**link.values, **states_from_cells(link, lowering.groups, starts)}
+        values.update({(owner, symbol): value for symbol, value in begun.items()})
     return values
 
 
@@ -402,11 +405,16 @@ def _columns(link: Link, dt_s: float) -> dict[str, NDArray[Any]]:
 
 def _monitors(lowering: Lowering, recordings: Iterable[Recording], wording: Wording) -> list[str]:
     wanted: dict[tuple[int, str, int], set[int]] = {}
+    left_out: list[str] = []
     for item in recordings:
         number = lowering.group_of(item.population)
         group = lowering.groups[number]
         first = group.first(item.population)
-        for cell, variable in zip(item.cells, item.variables, strict=True):
+        for cell, variable, connection in item.columns():
+            if connection is not None:
+                path = f"{item.population}[{cell}]/{item.name}"
+                left_out.append(f"#   {path!a}")  # on one line, whatever it has
+                continue
             quantity = group.symbols[variable]
             if not quantity.is_parameter:
                 key = (number, quantity.symbol, item.period)
@@ -431,7 +439,9 @@ def _monitors(lowering: Lowering, recordings: Iterable[Recording], wording: Word
         if neuron.spike is not None:
             owner = wording.name(neuron.symbol)
             lines.append(f'    {owner}.name: net.monitor({owner}, "spike"),')
-    return [*lines, "}", ""]
+    if left_out:
+        left_out.insert(0, "# Not recorded, as it is in the synapse of a single connection:")
+    return [*lines, "}", *left_out, ""]
 
 
 def _arrays(

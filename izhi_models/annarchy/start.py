@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.annarchy.equations import Symbol
+from izhi_models.annarchy.links import Link
 from izhi_models.annarchy.lower import Group
 from izhi_models.expr import names
 from izhi_models.ir.dynamics import Derived
 from izhi_models.ir.evaluate import evaluate_array, initial_values
+from izhi_models.network import PEER, WEIGHT
 from izhi_models.units import to_simulation, to_simulation_array
 
 
@@ -104,6 +106,74 @@ def _invariant(group: Group, item: Derived) -> float | NDArray[np.float64]:
     n = max(array.size for array in scope.values())
     values = evaluate_array(item.value, scope, n, np.random.default_rng(0))
     return values if n > 1 else float(values[0])
+
+
+def start_of_connections(
+    link: Link,
+    ranks: NDArray[np.intp],
+    groups: Sequence[Group],
+    starts: Sequence[Mapping[str, NDArray[np.float64]]],
+) -> dict[str, NDArray[np.float64]]:
+    """Return all values of synapses that each connection has for itself, at t = 0.
+
+    Parameters
+    ----------
+    link : Link
+    ranks : int array (n,)
+        Connections.
+    groups : sequence of Group
+    starts : sequence of mapping of str to array
+        From `start_of`, for each of them. [SI]
+
+    Returns
+    -------
+    dict of str to array (n,)
+        Parameters, states and derived variables, by name in the dynamics. [SI]
+    """
+    members, whole = link.members, link.whole()
+    owners = np.searchsorted(link.firsts, ranks, side="right") - 1
+    values = {
+        name: np.array([item.values[name] for item in members], dtype=np.float64)[owners]
+        for name in members[0].values
+    }
+    if WEIGHT in values:
+        values[WEIGHT] = np.broadcast_to(whole.weights, whole.pre.shape)[ranks]
+    given = dict(values)
+    for item in members[0].dynamics.requirements:
+        is_peer = item.name.startswith(PEER)
+        number = link.definition.pre if is_peer else link.definition.post
+        group, cells = groups[number], (whole.pre if is_peer else whole.post)[ranks]
+        shown = item.name.removeprefix(PEER)
+        name = group.dynamics.exposed(shown) or shown
+        known = starts[number].get(name)
+        given[item.name] = (group.value(name) if known is None else known)[cells]
+    return {**values, **initial_values(members[0].dynamics, given, ranks.size)}
+
+
+def states_from_cells(
+    link: Link,
+    groups: Sequence[Group],
+    starts: Sequence[Mapping[str, NDArray[np.float64]]],
+) -> dict[str, NDArray[np.float64]]:
+    """Return the initial states of synapses that read their cells at the start.
+
+    For arguments see `start_of_connections`.
+
+    Returns
+    -------
+    dict of str to array (n_connections,)
+        By symbol; empty where all follows from the synapse itself. [simulation units]
+    """
+    dynamics = link.members[0].dynamics if link.members else None
+    if dynamics is None or not (dynamics.start and dynamics.requirements):
+        return {}
+    found = start_of_connections(link, np.arange(link.size), groups, starts)
+    begun = {item.state for item in dynamics.start} & link.symbols.keys()
+    symbols = {name: link.symbols[name] for name in begun}
+    return {
+        symbol.symbol: to_simulation_array(found[name], symbol.dimension)
+        for name, symbol in symbols.items()
+    }
 
 
 def scaled(values: NDArray[np.float64], symbol: Symbol) -> float | NDArray[np.float64]:

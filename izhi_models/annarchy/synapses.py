@@ -6,13 +6,13 @@ changes by their own value, or that read the cell at the other end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 
-from izhi_models.annarchy.equations import euler_rate, print_expression
+from izhi_models.annarchy.equations import Symbol, euler_rate, print_expression
 from izhi_models.annarchy.program import WEIGHT, Equation, ProgramParameter, Synapse
 from izhi_models.errors import UnsupportedError
 from izhi_models.expr import Expr, Name, Select, fold, is_random, names, substitute
@@ -35,14 +35,21 @@ class ConnectionSynapse:
     definition : Synapse
     values : list of dict of str to float
         For each component, by symbol, in simulation units: parameters and initial values.
+    symbols : dict of str to Symbol
+        Of the states, and of what is derived to be recorded, by name in the dynamics.
     """
 
     definition: Synapse
     values: list[dict[str, float]]
+    symbols: dict[str, Symbol]
 
 
 def lower_synapse(
-    dynamics: Dynamics, components: Sequence[Values], exposure: str, cells: Mapping[str, str]
+    dynamics: Dynamics,
+    components: Sequence[Values],
+    exposure: str,
+    cells: Mapping[str, str],
+    kept: Set[str] = frozenset(),
 ) -> ConnectionSynapse:
     """Lower a synapse that each connection has for itself.
 
@@ -56,6 +63,8 @@ def lower_synapse(
         What the postsynaptic cell adds up.
     cells : mapping of str to str
         Text that reads each requirement: ``post.s_3``.
+    kept : set of str
+        States and derived variables that are recorded.
 
     Raises
     ------
@@ -64,10 +73,10 @@ def lower_synapse(
     """
     variable = dynamics.exposed(exposure) or exposure
     ordered = order_derived(dynamics)
-    used = drop_unused(fold_constants(rescale(ordered)), frozenset({variable}))
+    used = drop_unused(fold_constants(rescale(ordered)), frozenset({variable, *kept}))
     if any(is_random(item) for item in used.expressions()):
         raise UnsupportedError(f"'{dynamics.name}' draws random numbers at each connection")
-    reader = _Reader(make_step(used), cells)
+    reader = _Reader(make_step(used), cells, kept)
     definition = Synapse(
         parameters=tuple(
             ProgramParameter(reader.symbols[item.name], is_global=len(components) == 1)
@@ -78,8 +87,14 @@ def lower_synapse(
         variables=reader.resting(),
         pre_spike=reader.pre_spike(),
         psp=reader.text(Name(variable)),
+        shown=reader.shown(),
     )
     dimensions = used.dimensions()
+    symbols = {
+        name: Symbol(symbol, dimensions[name], is_parameter=False)
+        for name, symbol in {**reader.symbols, **reader.show}.items()
+        if name not in reader.given
+    }
     values = []
     for component in components:
         start = initial_values(ordered, {**component, **dict.fromkeys(cells, 0.0)}, 1)
@@ -90,23 +105,25 @@ def lower_synapse(
                 for name, symbol in reader.symbols.items()
             }
         )
-    return ConnectionSynapse(definition, values)
+    return ConnectionSynapse(definition, values, symbols)
 
 
 class _Reader:
     """Writes the expressions of a step, with derived variables put in where they are read."""
 
-    def __init__(self, step: Step, cells: Mapping[str, str]) -> None:
+    def __init__(self, step: Step, cells: Mapping[str, str], kept: Set[str]) -> None:
         self.step = step
         self.states = [item.name for item in step.states]
         own = [item.name for item in step.parameters if item.name not in cells]
-        own = [name for name in own if name != WEIGHT_NAME]
-        self.symbols = {name: f"p_{n}" for n, name in enumerate(own)}
+        self.given = [name for name in own if name != WEIGHT_NAME]
+        self.symbols = {name: f"p_{n}" for n, name in enumerate(self.given)}
         self.symbols |= {name: f"s_{n}" for n, name in enumerate(self.states)}
         self.printed = {**self.symbols, **cells, WEIGHT_NAME: WEIGHT}
         self.derived: dict[str, Expr] = {}
         for item in step.definitions:
             self.derived[item.name] = substitute(item.value, self.derived)
+        derived = sorted(kept & self.derived.keys())
+        self.show = {name: f"d_{n}" for n, name in enumerate(derived)}
 
     def text(self, expr: Expr) -> str:
         """Print an expression in states, parameters and variables of the cells."""
@@ -137,6 +154,13 @@ class _Reader:
             early.append(Equation(f"n_{number}", f"n_{number} = {self.text(value)}", is_ode=False))
             late.append(Equation(symbol, f"{symbol} = n_{number}", is_ode=False))
         return (*early, *odes, *late)
+
+    def shown(self) -> tuple[Equation, ...]:
+        """Return the equations of derived variables that are only recorded."""
+        return tuple(
+            Equation(symbol, f"{symbol} = {self.text(Name(name))}", is_ode=False)
+            for name, symbol in self.show.items()
+        )
 
     def resting(self) -> tuple[str, ...]:
         """Return the symbols of the states that only events change."""

@@ -171,7 +171,8 @@ class _Writer:
                 f"{self._comment(parameter.symbol)}"
             )
         lines += ["        },", "        equations=["]
-        lines += [self._equation(equation) for equation in item.equations]
+        shown = item.shown if isinstance(item, Synapse) else ()
+        lines += [self._equation(equation) for equation in (*shown, *item.equations)]
         return [*lines, "        ],"]
 
     def _equation(self, equation: Equation) -> str:

@@ -131,7 +131,7 @@ class _Comparison:
         for population, index, name in self.compared:
             together.setdefault((population, name), []).append(index)
         recordings = [
-            Recording(population, name, tuple(indices), (name,) * len(indices), 1, False)
+            Recording(population, name, tuple(indices), (name,) * len(indices))
             for (population, name), indices in together.items()
         ]
         self.lowering = model.lower(recordings, method=method)

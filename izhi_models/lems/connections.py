@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.lists import Gathered, Rows, check_list
+from izhi_models.lems.lists import Gathered, Rows, check_list, count
 from izhi_models.lems.lower import lower_part
+from izhi_models.lems.order import Places
 from izhi_models.lems.tables import Numbers
 from izhi_models.lems.targets import (
     End,
@@ -58,6 +59,18 @@ class _Group:
         self.post = post
         self.weights = Gathered(np.float64)
         self.delays = Gathered(np.float64)
+        self._orders: list[int] = []
+        self._counts: list[int] = []
+
+    def come(self, connection: Component, order: int) -> None:
+        """Note when a connection comes, with the rows that follow it."""
+        self._orders.append(order)
+        self._counts.append(count([connection]))
+
+    def order(self) -> NDArray[np.int64]:
+        """Return when each of the connections (n,) comes, or all of them (1,)."""
+        found = np.array(self._orders)
+        return found[:1] if (found == found[0]).all() else np.repeat(found, self._counts)
 
 
 def lower_projections(
@@ -86,14 +99,17 @@ def lower_projections(
     """
     faults: list[Diagnostic] = []
     lowered: list[Projection] = []
+    places = Places(network)
     for component in network.children.get("projections", ()):
         try:
-            lowered.extend(_lower_projection(model, component, populations))
+            lowered.extend(
+                _lower_projection(model, component, populations, places.order(component))
+            )
         except InputError as error:
             faults.extend(error.diagnostics)
     try:
         singles = network.children.get("synapticConnections", [])
-        lowered.extend(_lower_singles(model, singles, populations))
+        lowered.extend(_lower_singles(model, singles, populations, places))
     except InputError as error:
         faults.extend(error.diagnostics)
     raise_if_errors(faults)
@@ -101,7 +117,7 @@ def lower_projections(
 
 
 def _lower_projection(
-    model: Model, component: Component, populations: dict[str, Population]
+    model: Model, component: Component, populations: dict[str, Population], order: int
 ) -> Iterator[Projection]:
     ends = {
         name: find_population(component, name, populations).id
@@ -114,7 +130,7 @@ def _lower_projection(
         if "preCellId" not in connection.type.paths:
             continue  # a rule, which is no connection
         try:
-            _add(groups, connection, _ENDS, populations)
+            _add(groups, connection, _ENDS, populations, order)
         except InputError as error:
             faults.extend(error.diagnostics)
     raise_if_errors(faults)
@@ -132,7 +148,7 @@ def _lower_projection(
 
 
 def _lower_singles(
-    model: Model, components: list[Component], populations: dict[str, Population]
+    model: Model, components: list[Component], populations: dict[str, Population], places: Places
 ) -> Iterator[Projection]:
     kinds: dict[str, dict[tuple[str, str, str], _Group]] = {}
     faults: list[Diagnostic] = []
@@ -147,7 +163,7 @@ def _lower_singles(
             )
         groups = kinds.setdefault(component.texts.get("synapse", ""), {})
         try:
-            _add(groups, component, _SINGLE_ENDS, populations)
+            _add(groups, component, _SINGLE_ENDS, populations, places.order(component))
         except InputError as error:
             faults.extend(error.diagnostics)
     raise_if_errors(faults)
@@ -163,6 +179,7 @@ def _add(
     connection: Component,
     ends: tuple[End, End],
     populations: dict[str, Population],
+    order: int,
 ) -> None:
     found = [read_path(connection, end.cell, populations) for end in ends]
     (pre, pre_cell), (post, post_cell) = found
@@ -181,6 +198,7 @@ def _add(
     group.post.add(connection, post_cell)
     group.weights.add(connection, "weight", connection.values.get("weight", 1.0))
     group.delays.add(connection, "delay", connection.values.get("delay", 0.0))
+    group.come(connection, order)
 
 
 def _check(
@@ -236,6 +254,7 @@ def _projection(
             )
         ),
         has_weights="weight" in group.first.type.parameters,
+        order=group.order(),
         span=group.first.span,
         post_segments=group.post.segments(),
     )

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, raise_if_errors
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.lists import Gathered, Rows, check_list
+from izhi_models.lems.lists import Gathered, Rows, check_list, count
 from izhi_models.lems.lower import lower_part
+from izhi_models.lems.order import Places
 from izhi_models.lems.targets import (
     End,
     Sites,
@@ -52,6 +54,7 @@ class _Group:
         self.read = read
         self.cells = cells
         self.weights = Gathered(np.float64)
+        self.numbers: list[NDArray[np.int64]] = []
 
 
 def lower_tunnels(
@@ -70,18 +73,21 @@ def lower_tunnels(
     InputError
         If a population, cell or component is not there.
     """
+    places = Places(network)
     for place in CONTINUOUS_PLACES:
         for component in network.children.get(place, ()):
-            yield from _lower_projection(model, component, populations)
+            yield from _lower_projection(model, component, populations, places.order(component))
 
 
 def _lower_projection(
-    model: Model, component: Component, populations: dict[str, Population]
+    model: Model, component: Component, populations: dict[str, Population], order: int
 ) -> Iterator[Projection]:
     ends = [find_population(component, name, populations) for name in _POPULATIONS]
     groups: dict[tuple[int, str], _Group] = {}
     faults: list[Diagnostic] = []
+    number = 0
     for _, connection in component.all_children():
+        following = number + count([connection])
         try:
             cells = _cells(connection, ends, populations)
         except InputError as error:
@@ -96,9 +102,21 @@ def _lower_projection(
             group.cells.add(connection, cells[end])
             group.read.add(connection, cells[1 - end])
             group.weights.add(connection, "weight", connection.values.get("weight", 1.0))
+            group.numbers.append(np.arange(number, following))
+        number = following
     raise_if_errors(faults)
     for (end, _), group in groups.items():
-        yield _projection(model, component, group, end, ends)
+        yield replace(
+            _projection(model, component, group, end, ends), order=_order(group, order, end, ends)
+        )
+
+
+def _order(group: _Group, first: int, end: int, ends: list[Population]) -> NDArray[np.int64]:
+    """Return when each was made: connection by connection, the first end before the second."""
+    if ends[0].id != ends[1].id:
+        return np.array([first])  # so no cell has both
+    found: NDArray[np.int64] = first + 2 * np.concatenate(group.numbers) + end
+    return found
 
 
 def _cells(

@@ -29,8 +29,6 @@ from izhi_models.lems.read import core_archive
 from izhi_models.network import Network, Population
 from izhi_models.results import Results
 from tests.conformance import test_single_connections
-from tests.conformance.converged import key_of
-from tests.conformance.test_all_examples import GAPS
 
 FOLDER = Path(__file__).parent / "types"
 FILES = ("core_cells", "user_types", "more_user_types", "inputs", "channels")
@@ -212,7 +210,7 @@ def test_every_type_of_neuroml_with_dynamics_is_run_by_a_test(tmp_path: Path) ->
     single.write_text(test_single_connections.MODEL)
     examples = tmp_path.glob("LEMSexamples/LEMS_NML2_Ex*.xml")
     files = [*(FOLDER / f"{name}.xml" for name in FILES), single]
-    files += [item for item in examples if key_of(item) not in GAPS]
+    files += examples
     known: dict[str, bool] = {}
     reached = set()
     for file in files:

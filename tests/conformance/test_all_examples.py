@@ -18,7 +18,6 @@ from scipy import stats
 
 import izhi_models
 from izhi_models.checks.expected import Outcome, compare
-from izhi_models.errors import UnsupportedError
 from izhi_models.lems.read import core_archive
 from izhi_models.results import Results
 from tests.conformance.comparison import edges, late_ends, spike_errors, to_steps
@@ -35,12 +34,6 @@ from tests.conformance.reference import LEMS, Reference, extract_examples, run_j
 
 Tell = Callable[[str, object], None]
 
-# What cannot be run yet, and the reason that is given. An example that runs must not be here.
-GAPS = {
-    "Ex7": "each connection has its own",
-    "Ex20": "each connection has its own",
-    "Ex20a": "each connection has its own",
-}
 # The reference interpreter knows cells of one compartment only: see test_compartments.py.
 ELSEWHERE = ("LEMS_NML2_Ex25_MultiComp",)
 # Published values that are not met, since they are farther from the solution than a run is, or no
@@ -93,11 +86,6 @@ def test_there_are_31_examples() -> None:
 def test_example(name: str, examples: Path, record_property: Tell) -> None:
     path = examples / f"{name}.xml"
     key = key_of(path)
-    if key in GAPS:
-        with pytest.raises(UnsupportedError, match=GAPS[key]):
-            izhi_models.load(path)
-        record_property("example", f"{key:7} not run: {GAPS[key]}")
-        return
     model = izhi_models.load(path)
     run = model.compile()
     results = run.simulate()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -136,11 +134,3 @@ def test_a_linear_graded_synapse_divides_between_the_cells(results: Results) -> 
     synapse, leak = 5 * NS, 10 * NS
     expected = (leak * -60 * MV + synapse * -33 * MV) / (leak + synapse)
     assert results.si("G[3]/v")[-1] == pytest.approx(expected, abs=1e-6 * MV)
-
-
-def test_what_is_inside_such_a_synapse_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "inside.xml"
-    path.write_text(MODEL.replace('quantity="P[0]/v"', 'quantity="P[0]/synapses:stp:0/g"'))
-    with pytest.raises(izhi_models.errors.UnsupportedError, match="can be recorded") as caught:
-        izhi_models.load(path)
-    assert caught.value.diagnostics[0].span is not None
