@@ -143,18 +143,30 @@ def run(files: tuple[str, ...], out: Path | None, form: str, quiet: bool, **opti
 
     plot = not options.pop("no_plot")
     options["set"] = _settings(options.pop("settings"))
-    warnings: list[Diagnostic] = []
+    told: list[Diagnostic] = []
+    failed: dict[str, int] = {}
     for file, folder in zip(files, _folders(files, out), strict=True):
         settings = Settings(folder, plot=plot, command=("izhi", *sys.argv[1:]), **options)
-        with _progress(quiet or form == "json") as progress:
-            report = execute(file, settings, progress)
-        warnings += report.warnings
+        try:
+            with _progress(quiet or form == "json") as progress:
+                report = execute(file, settings, progress)
+        except IzhiError as error:
+            failed[file] = error.exit_code
+            told += error.diagnostics
+            if form == "text":
+                _report(error.diagnostics, as_json=False)
+            continue
+        told += report.warnings
         if not quiet and form == "text":
             _report(report.warnings, as_json=False)
             for line in _summary(report):
                 click.echo(line)
     if form == "json":
-        _report(warnings, as_json=True)
+        _report(told, as_json=True)
+    elif failed and len(files) > 1:
+        click.echo(f"{len(failed)} of {len(files)} files failed: {', '.join(failed)}", err=True)
+    if failed:
+        sys.exit(next(iter(failed.values())))
 
 
 def _settings(texts: Sequence[str]) -> dict[str, str]:

@@ -261,6 +261,20 @@ def test_run__several_files__have_a_folder_each(spiking, tmp_path):
         assert files_below(tmp_path / "out" / name) == FILES - {"d.png"}
 
 
+def test_run__one_of_several_files_fails__runs_the_others(spiking, tmp_path):
+    bad, missing = tmp_path / "bad.xml", tmp_path / "missing.xml"
+    bad.write_text('<Lems>\n<unknownType id="a"/></Lems>')
+    out = tmp_path / "out"
+    result = izhi("run", bad, spiking, missing, "--out", out, "--no-plot")
+    assert result.exit_code == 2
+    assert files_below(out) == {f"model/{name}" for name in FILES - {"d.png"}}
+    faults = (f"{bad}:2:1: error: unknown ComponentType", f"2 of 3 files failed: {bad}, {missing}")
+    assert [result.stderr.count(text) for text in faults] == [1, 1]
+    as_json = izhi("run", bad, spiking, missing, "--out", out, "--no-plot", "--format", "json")
+    assert as_json.exit_code == 2
+    assert len(json.loads(as_json.stdout)) == 2
+
+
 GROWTH = (
     '<ComponentType name="own" extends="baseCell"><Exposure name="v" dimension="none"/>'
     '<Parameter name="k" dimension="per_time"/><Parameter name="v0" dimension="none"/>'
