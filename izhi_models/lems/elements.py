@@ -113,7 +113,7 @@ class Document:
     Attributes
     ----------
     root : Element
-    outline : list of bytes
+    outline : bytearray
         The text without the rows of tables, but with their line ends.
     sha256 : str
     """
@@ -182,7 +182,7 @@ class _Parser:
         self._read = 0  # bytes that it has
         self._stack: list[Element] = []
         self._closed: list[Element] = []  # the last one
-        self.outline: list[bytes] = []
+        self.outline = bytearray()
         self._expat = expat.ParserCreate(encoding="utf-8")
         self._expat.StartElementHandler = self._start
         self._expat.EndElementHandler = self._end
@@ -191,13 +191,13 @@ class _Parser:
 
     def parse(self, text: bytes) -> None:
         """Parse the next piece of the text."""
-        self.outline.append(text)
+        self.outline += text
         self._read += len(text)
         self._feed(text)
 
     def skip(self, text: bytes) -> None:
         """Leave out the next piece of the text, between two elements."""
-        self.outline.append(b"\n" * text.count(b"\n"))
+        self.outline += b"\n" * text.count(b"\n")
         self._offset += len(text)
 
     def closed_at(self, start: int) -> Element | None:

@@ -69,11 +69,12 @@ class Rows:
         numbers : array (n,)
             Equal to those of the attribute.
         """
+        own = self.column(attribute)
+        if own is None or own.dtype != numbers.dtype or own.size != numbers.size:
+            return
         for columns in (self.values, self.table.columns):
-            own = columns.get(attribute)
-            if own is not None and own.dtype == numbers.dtype and own.size == numbers.size:
+            if columns.get(attribute) is own:
                 columns[attribute] = numbers
-                return
 
     def outside(self, limits: Mapping[str, int]) -> NDArray[np.bool_]:
         """Tell for each row (n,) or (1,) whether a number is greater than it may be.

@@ -79,9 +79,7 @@ def check_schema(document: Document) -> Iterator[Diagnostic]:
         encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True
     )
     try:
-        for text in document.outline:
-            parser.feed(text)
-        tree = parser.close()
+        tree = etree.fromstring(bytes(document.outline), parser)
     except etree.XMLSyntaxError as error:
         yield Diagnostic(f"not well-formed XML: {error.msg}", _line_span(document, error.lineno))
         return

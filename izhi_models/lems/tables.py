@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,16 +201,13 @@ class Table:
         self._make = make
         self.size = 0
         self.columns: dict[str, Numbers] = {}
-        self._starts: list[tuple[int, NDArray[np.uint32]]] = []
-        self._blocks: list[dict[str, Numbers]] = []
+        self._first = 0  # where the first row starts
+        self._further: NDArray[np.unsignedinteger[Any]] = np.empty(0, dtype=np.uint32)
+        self._blocks: list[tuple[NDArray[np.int64], dict[str, Numbers]]] = []
 
     def element(self, row: int) -> Element:
         """Make the element of a row, for messages, or where the list has a meaning of its own."""
-        for first, following in self._starts:
-            if row < following.size:
-                return self._make(first + int(following[row]))
-            row -= following.size
-        raise IndexError(row)
+        return self._make(self._first + int(self._further[row]))
 
     def append(self, starts: NDArray[np.int64], columns: dict[str, Numbers]) -> None:
         """Add rows, until `close` is called.
@@ -222,21 +219,23 @@ class Table:
         columns : dict of str to array (n,)
             Their numbers by attribute; of a cell's path, that of the cell.
         """
-        first = int(starts[0])
-        self._starts.append((first, (starts - first).astype(np.uint32)))
-        self._blocks.append({name: shortest(column) for name, column in columns.items()})
+        self._blocks.append((starts, {name: shortest(item) for name, item in columns.items()}))
         self.size += starts.size
 
     def close(self) -> None:
         """Make one array of each column; of size 1 where all rows have the same number."""
-        sizes = [following.size for _, following in self._starts]
-        for name in tuple(self._blocks[0]):
-            parts = [block.pop(name) for block in self._blocks]
+        sizes = [starts.size for starts, _ in self._blocks]
+        for name in tuple(self._blocks[0][1]):
+            parts = [columns.pop(name) for _, columns in self._blocks]
             if all(part.size == 1 and part[0] == parts[0][0] for part in parts):
                 self.columns[name] = parts[0]
             else:
                 whole = [np.broadcast_to(part, n) for part, n in zip(parts, sizes, strict=True)]
                 self.columns[name] = np.concatenate(whole)
+        starts = np.concatenate([starts for starts, _ in self._blocks])
+        self._first = int(starts[0])
+        starts -= self._first
+        self._further = starts.astype(np.min_scalar_type(int(starts[-1])))
         self._blocks.clear()
 
 
