@@ -184,7 +184,7 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
 
 @commands.command()
 @click.argument("file")
-@click.option("--to", "target", required=True, metavar="TARGET", help="annarchy.")
+@click.option("--to", "target", required=True, metavar="TARGET", help="annarchy, neuroml.")
 @click.option("--out", type=click.Path(path_type=Path), help="File to write [as FILE is called].")
 @click.option("--duration", metavar="TIME", help='Such as "500 ms" [what the file asks for].')
 @click.option("--dt", metavar="TIME", help='Step, such as "0.01 ms" [what the file asks for].')
@@ -196,10 +196,19 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
 @click.option(
     "--record", multiple=True, metavar="PATH", help="Record this too: pop[0]/v, or pop/v for all."
 )
+@click.option(
+    "--keep-rules",
+    is_flag=True,
+    help="neuroml: write rules, not what they make.",
+)
 @SET
 @FORMAT
 def export(file: str, target: str, out: Path | None, form: str, **options: Any) -> None:
-    """Write FILE for another simulator: `--to annarchy` as a Python script."""
+    """Write FILE for another simulator.
+
+    `--to annarchy` as a Python script; `--to neuroml` as NeuroML and LEMS, with the connections
+    that rules make as lists.
+    """
     from izhi_models.exporting import export as write
     from izhi_models.pipeline import load
 

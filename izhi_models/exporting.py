@@ -22,6 +22,7 @@ def export(
     seed: int | None = None,
     precision: Precision = "double",
     record: str | Iterable[str] = (),
+    keep_rules: bool = False,
 ) -> tuple[Path, ...]:
     """Write a model for another tool.
 
@@ -38,6 +39,8 @@ def export(
         Such as ``"500 ms"``; a number is in seconds. What the file asks for if left out.
     dt, method, seed, precision, record
         See `Model.compile`.
+    keep_rules : bool
+        Write rules that connect as such, and not what they make: NeuroML only.
 
     Returns
     -------
@@ -68,6 +71,7 @@ def export(
         method,
         precision,
         asked,
+        keep_rules,
     )
     target = TARGETS[to]
     return target.write(request, Path(target.name_of(request.name) if path is None else path))

@@ -96,6 +96,14 @@ class Unit:
         except DecimalException:
             return np.inf
 
+    def text_of(self, value: float) -> str:
+        """Return an SI value as a quantity in this unit.
+
+        It reads back as the same value, unless the factor of the unit is no power of ten.
+        """
+        number = Decimal(repr(value)) / self.scale.scaleb(self.power) - self.offset
+        return f"{number.normalize():f} {self.symbol}"
+
 
 QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from izhi_models.exporters.annarchy import write_annarchy
+from izhi_models.exporters.neuroml import write_neuroml
 from izhi_models.exporters.request import Request
 
 
@@ -49,9 +50,14 @@ class Target:
 
     def name_of(self, model: str) -> str:
         """Return the name of the main file of a model, if nobody gives another."""
-        return self.file.format(model)
+        return self.file.format(model.removeprefix("LEMS_"))
 
 
-TARGETS: Mapping[str, Target] = MappingProxyType({"annarchy": Target(write_annarchy, "{}.py")})
+TARGETS: Mapping[str, Target] = MappingProxyType(
+    {
+        "annarchy": Target(write_annarchy, "{}.py"),
+        "neuroml": Target(write_neuroml, "LEMS_{}.xml"),
+    }
+)
 
 __all__ = ["TARGETS", "Exporter", "Request", "Target"]

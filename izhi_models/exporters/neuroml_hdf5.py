@@ -6,21 +6,22 @@ written in double precision.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, Source, UnsupportedError
+from izhi_models.exporters.markup import Markup, component_markup
+from izhi_models.exporters.names import identifier, unique
+from izhi_models.exporters.used import used_components
 from izhi_models.files import replacing
-from izhi_models.lems.components import Component, Model
-from izhi_models.lems.elements import Document, Element
+from izhi_models.lems.components import Model
+from izhi_models.lems.elements import Document
 from izhi_models.lems.schema import NAMESPACE, check_schema, document_order
 from izhi_models.network import WEIGHT, Network, Population, Projection
 
@@ -61,9 +62,9 @@ def write_neuroml_hdf5(model: Model, network: Network, path: Path) -> None:
     version = "latest" if len(components) > _LONGEST_ATTRIBUTE else "earliest"
     with replacing(path) as temporary, h5py.File(temporary, "w", libver=version) as file:
         top = file.create_group("neuroml")
-        _name(top, id=_identifier(network.id), neuroml_top_level=components)
+        _name(top, id=identifier(network.id), neuroml_top_level=components)
         group = top.create_group("network")
-        _name(group, id=_identifier(network.id))
+        _name(group, id=identifier(network.id))
         if "temperature" in network.shared:
             kelvin = Decimal(repr(network.shared["temperature"][1]))
             _name(group, temperature=f"{kelvin - _ZERO_CELSIUS_K} degC")
@@ -72,9 +73,9 @@ def write_neuroml_hdf5(model: Model, network: Network, path: Path) -> None:
         taken: set[str] = set()
         for projection in network.projections:
             if not projection.is_continuous:
-                _write_events(group, projection, _unique(projection.id, taken))
+                _write_events(group, projection, unique(projection.id, taken))
         for pre, post in _pairs(model, network):
-            _write_continuous(model, group, pre, post, _unique(post.id, taken))
+            _write_continuous(model, group, pre, post, unique(post.id, taken))
         for population in network.populations.values():
             _write_inputs(group, population)
 
@@ -201,28 +202,17 @@ def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(shifted)[which]
 
 
-def _identifier(text: str) -> str:
-    """Return text as NeuroML allows it for an id."""
-    return re.sub(r"\W+|^(?=\d)", "_", text, flags=re.ASCII)
-
-
-def _unique(text: str, taken: set[str]) -> str:
-    name = stem = _identifier(text)
-    number = 1
-    while name in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    taken.add(name)
-    return name
-
-
 # Components
 
 
 def _components(model: Model, network: Network) -> str:
     """Return the components that a network uses as a NeuroML document."""
+    names = {item.synapse for item in network.projections}
+    for population in network.populations.values():
+        names |= {population.component, *(placed.id for placed in population.attached)}
     order = document_order()
-    used = sorted(_used(model, network), key=lambda item: order.get(item.type.name, len(order)))
+    used = used_components(model, names)
+    used.sort(key=lambda item: order.get(item.type.name, len(order)))
     for component in used:
         if not component.type.element.document.is_core or component.element.get("extends"):
             raise UnsupportedError(
@@ -232,40 +222,10 @@ def _components(model: Model, network: Network) -> str:
                     component.span,
                 )
             )
-    body = "\n".join(_xml(item.element, item.type.name) for item in used)
-    opening = f"<neuroml xmlns={quoteattr(NAMESPACE)} id={quoteattr(_identifier(network.id))}>"
-    text = f"{opening}\n{body}\n</neuroml>\n"
+    document = Markup("neuroml", {"xmlns": NAMESPACE, "id": identifier(network.id)})
+    document.children += [component_markup(item) for item in used]
+    text = "".join(document.lines())
     faults = list(check_schema(Document(Source(Path(network.id), text), [text.encode("utf-8")])))
     if faults:
         raise UnsupportedError(*faults)
     return text
-
-
-def _used(model: Model, network: Network) -> list[Component]:
-    """Return the top-level components that a network refers to, also through others."""
-    names = {item.synapse for item in network.projections}
-    for population in network.populations.values():
-        names |= {population.component, *(placed.id for placed in population.attached)}
-    found: dict[str, Component] = {}
-    while names:
-        name = names.pop()
-        if name in found or name not in model.components:
-            continue
-        found[name] = model.components[name]
-        names |= set(_mentioned(found[name]))
-    return list(found.values())
-
-
-def _mentioned(component: Component) -> Iterable[str]:
-    for item in component.walk():
-        for name in (*item.type.references, *item.type.links, *item.type.child):
-            if name in item.texts:
-                yield item.texts[name]
-
-
-def _xml(element: Element, tag: str) -> str:
-    short = {name: text for name, text in element.attributes.items() if name != "type"}
-    attributes = short if element.tag == "Component" else element.attributes
-    written = "".join(f" {name}={quoteattr(text)}" for name, text in attributes.items())
-    children = "".join(_xml(child, child.tag) for child in element.children)
-    return f"<{tag}{written}>{children}</{tag}>" if children else f"<{tag}{written}/>"

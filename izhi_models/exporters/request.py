@@ -30,6 +30,8 @@ class Request:
     precision : {'double', 'float'}
     asked : tuple of str
         Paths of what is recorded besides what the file names; part of `recordings`.
+    keep_rules : bool
+        Write rules that connect as such, and not what they make.
     """
 
     name: str
@@ -41,3 +43,4 @@ class Request:
     method: str = "auto"
     precision: Precision = "double"
     asked: tuple[str, ...] = ()
+    keep_rules: bool = False

@@ -76,7 +76,7 @@ class _Group:
 def lower_projections(
     model: Model, network: Component, populations: dict[str, Population]
 ) -> list[Projection]:
-    """Lower all event connections of a network.
+    """Lower the projections of a network, as far as they list their connections.
 
     Parameters
     ----------
@@ -88,14 +88,14 @@ def lower_projections(
     Returns
     -------
     list of Projection
-        One for each file element ``projection``, or group of equal ``synapticConnection``.
+        One for each file element ``projection``.
 
     Raises
     ------
     InputError
         If a population, cell, port or synapse is not there, or a delay is negative.
     UnsupportedError
-        If a connection ends on a segment of a cell that has several.
+        If a connection ends on a segment of a cell that has none.
     """
     faults: list[Diagnostic] = []
     lowered: list[Projection] = []
@@ -107,11 +107,6 @@ def lower_projections(
             )
         except InputError as error:
             faults.extend(error.diagnostics)
-    try:
-        singles = network.children.get("synapticConnections", [])
-        lowered.extend(_lower_singles(model, singles, populations, places))
-    except InputError as error:
-        faults.extend(error.diagnostics)
     raise_if_errors(faults)
     return lowered
 
@@ -147,12 +142,17 @@ def _lower_projection(
         yield _projection(model, component.id, synapse, (pre, post), group, populations)
 
 
-def _lower_singles(
-    model: Model, components: list[Component], populations: dict[str, Population], places: Places
+def lower_singles(
+    model: Model, network: Component, populations: dict[str, Population]
 ) -> Iterator[Projection]:
+    """Yield a projection for each group of equal ``synapticConnection`` of a network.
+
+    For arguments and what is raised see `lower_projections`.
+    """
+    places = Places(network)
     kinds: dict[str, dict[tuple[str, str, str], _Group]] = {}
     faults: list[Diagnostic] = []
-    for component in components:
+    for component in network.children.get("synapticConnections", ()):
         if "synapse" not in component.type.references:
             raise UnsupportedError(
                 Diagnostic(

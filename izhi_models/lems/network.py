@@ -23,13 +23,13 @@ from izhi_models.ir.dynamics import RESERVED, Dynamics, Variable
 from izhi_models.lems.apart import set_apart, watched
 from izhi_models.lems.compartments import divide
 from izhi_models.lems.components import Component, Model
-from izhi_models.lems.connections import EVENT_PLACES, lower_projections
+from izhi_models.lems.connections import EVENT_PLACES, lower_projections, lower_singles
 from izhi_models.lems.holders import drive
 from izhi_models.lems.lists import Gathered, Rows, check_list, count
 from izhi_models.lems.lower import Lowered, lower_component, lower_part, reserved
 from izhi_models.lems.rules import find_rules
 from izhi_models.lems.spread import spread, with_compartments
-from izhi_models.lems.structure import lower_rules
+from izhi_models.lems.structure import Made, lower_rules
 from izhi_models.lems.targets import (
     End,
     Sites,
@@ -43,7 +43,7 @@ from izhi_models.lems.targets import (
 )
 from izhi_models.lems.tunnels import CONTINUOUS_PLACES, lower_tunnels
 from izhi_models.memory import shortage
-from izhi_models.network import Input, Network, Parts, Population, Values
+from izhi_models.network import Input, Network, Parts, Population, Projection, Values
 from izhi_models.units import Dimension
 
 _TEMPERATURE = Dimension(k=1)
@@ -103,15 +103,22 @@ def lower_network(
                 inputs.extend(lower(model, component, populations))
             except InputError as error:
                 faults.extend(error.diagnostics)
-    try:
-        projections = lower_projections(model, network, populations)
-        projections.extend(lower_tunnels(model, network, populations))
+    projections: list[Projection] = []
+    made = Made()
+
+    def by_rules(*_: object) -> list[Projection]:
+        nonlocal made
         made = lower_rules(model, rules, populations, seed)
-    except InputError as error:
-        faults.extend(error.diagnostics)
+        return made.projections
+
+    # What rules make comes where it would come if projections listed it.
+    for connect in (lower_projections, by_rules, lower_singles, lower_tunnels):
+        try:
+            projections.extend(connect(model, network, populations))
+        except InputError as error:
+            faults.extend(error.diagnostics)
     raise_if_errors(faults)
     inputs.extend(made.inputs)
-    projections.extend(made.projections)
     shared = {
         item.name: (item.dimension, network.values[item.name])
         for item in network.type.parameters.values()
@@ -137,6 +144,22 @@ def lower_network(
     if not holders and not whole.axial:
         parts = Parts(populations, tuple(inputs), tuple(projections))
     return Network(network.id, named, tuple(connected), shared, seed if made.drawn else None, parts)
+
+
+def execute_rules(model: Model, network: Component, seed: int) -> Made:
+    """Return what the rules of a network make, in a run with this seed.
+
+    Parameters
+    ----------
+    model : Model
+        Whose network can be lowered.
+    network : Component
+    seed : int
+    """
+    populations = {
+        item.id: _lower_population(model, item) for item in network.children["populations"]
+    }
+    return lower_rules(model, find_rules(network), populations, seed)
 
 
 def _refuse_ports(dynamics: Dynamics, population: Population, network: Component) -> None:

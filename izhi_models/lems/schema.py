@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
-from izhi_models.errors import Diagnostic, Span, suggest
+from izhi_models.errors import Diagnostic, Source, Span, suggest
 from izhi_models.lems.elements import Document, Element
 from izhi_models.lems.read import schema_text
 
@@ -58,6 +59,28 @@ def document_order() -> dict[str, int]:
         for element in root.findall(group, names) if item.get("ref") else (item,):
             order.setdefault(element.get("name"), len(order))
     return order
+
+
+@functools.lru_cache(maxsize=1)
+def network_order() -> dict[str, int]:
+    """Return the places of the elements that may stand in ``<network>``, which have an order."""
+    root = etree.fromstring(schema_text())
+    names = {"xs": "http://www.w3.org/2001/XMLSchema"}
+    own = root.findall("xs:complexType[@name='Network']//xs:element", names)
+    # Those that any element may have come first. Source: NeuroML 2 schema, type Standalone.
+    first = ("notes", "property", "annotation")
+    return {name: n for n, name in enumerate((*first, *(item.get("name") for item in own)))}
+
+
+def is_valid(text: str) -> bool:
+    """Tell whether a NeuroML document is as the schema allows it.
+
+    Parameters
+    ----------
+    text : str
+    """
+    document = Document(Source(Path("document"), text), [text.encode("utf-8")])
+    return next(check_schema(document), None) is None
 
 
 def check_schema(document: Document) -> Iterator[Diagnostic]:

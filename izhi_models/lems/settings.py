@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from izhi_models.errors import Diagnostic, InputError, Span, suggest
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.types import Declaration
-from izhi_models.units import parse_quantity
+from izhi_models.units import NONE, parse_quantity
 
 _SHOWN = 5  # of the places that one name may mean
 
@@ -59,7 +59,7 @@ def apply_settings(model: Model, settings: Mapping[str, str | float]) -> dict[Sp
             item.component.values[declaration.name] = number
             if declaration.name in element.attributes:
                 replaced[element.attribute_span(declaration.name)] = f"{path}={value}"
-            element.attributes[declaration.name] = str(value)
+            element.attributes[declaration.name] = _text(model, value, declaration)
     return replaced
 
 
@@ -121,6 +121,16 @@ def _number(model: Model, path: str, value: str | float, declaration: Declaratio
             Diagnostic(f"'{path}' needs the dimension {name}, not '{value}'", notes=(hint,))
         )
     return quantity.value
+
+
+def _text(model: Model, value: str | float, declaration: Declaration) -> str:
+    """Return a value as a file would have it."""
+    if isinstance(value, str):
+        return value
+    wanted = declaration.dimension
+    units = (unit for unit in model.types.units.values() if unit.dimension == wanted)
+    unit = None if wanted in (None, NONE) else next(units, None)
+    return repr(float(value)) if unit is None else unit.text_of(float(value))
 
 
 def _made_from(places: list[_Place], source: _Place, name: str) -> Iterator[_Place]:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.errors import InternalError
+
 if TYPE_CHECKING:
     from izhi_models.lems.elements import Element
 
@@ -147,6 +149,21 @@ def layout_of(row: bytes) -> Layout | None:
     pattern.append(re.escape(row[end:]))
     rows = re.compile(b"(?:" + b"".join(pattern) + b")*+")
     return Layout(rows, tuple(fields), row.count(b'"'), row.count(b"<"))
+
+
+def around_number(attribute: str, value: str) -> tuple[str, str]:
+    """Return what stands before and after the number in an attribute of which tables have one.
+
+    Parameters
+    ----------
+    attribute : str
+    value : str
+        Of the element before the table.
+    """
+    parts = _FORMS[attribute][0].fullmatch(value.encode())
+    if parts is None:
+        raise InternalError(f"{attribute}='{value}' holds no number of a list")
+    return parts[1].decode(), parts[3].decode()
 
 
 def _whole_numbers(

@@ -1,0 +1,39 @@
+"""Compares models as they are after reading: what is equal here runs as the same program."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from izhi_models.pipeline import Model
+
+
+def assert_same(found: Model, expected: Model, seed: int | None = None) -> None:
+    """Assert that two models are the same network, bit for bit, and ask for the same outputs."""
+    one, other = found.network, expected.network
+    assert list(one.populations) == list(other.populations)
+    for name, wanted in other.populations.items():
+        population = one.populations[name]
+        assert population.dynamics == wanted.dynamics
+        assert population.values.keys() == wanted.values.keys()
+        for key, values in wanted.values.items():
+            np.testing.assert_array_equal(population.values[key], values, err_msg=key)
+        for key in ("size", "component", "attached", "part_of"):
+            assert getattr(population, key) == getattr(wanted, key)
+        assert (population.positions is None) == (wanted.positions is None)
+        if wanted.positions is not None:
+            np.testing.assert_array_equal(population.positions, wanted.positions)
+    for projection, wanted_one in zip(one.projections, other.projections, strict=True):
+        for key in ("id", "pre", "post", "synapse", "attachment", "dynamics", "values"):
+            assert getattr(projection, key) == getattr(wanted_one, key), (wanted_one.id, key)
+        for key in ("has_weights", "is_continuous", "arrivals", "own"):
+            assert getattr(projection, key) == getattr(wanted_one, key), (wanted_one.id, key)
+        for key in ("pre_cells", "post_cells", "weights", "delays"):
+            np.testing.assert_array_equal(getattr(projection, key), getattr(wanted_one, key))
+    assert one.shared == other.shared
+    plan = expected.experiment.simulation
+    if plan is not None:
+        seed = plan.seed if seed is None else seed
+        assert found.experiment.simulation == replace(plan, seed=seed)
+        assert found.experiment.quantities.keys() == expected.experiment.quantities.keys()

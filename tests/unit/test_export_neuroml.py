@@ -1,0 +1,246 @@
+"""Models as NeuroML and LEMS: what is written is read as the same network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from lxml import etree
+
+import izhi_models
+from izhi_models.cli import commands
+from izhi_models.errors import InputError, UnsupportedError
+from izhi_models.lems.read import schema_text
+from izhi_models.library import models_folder
+from izhi_models.pipeline import Model, load
+from tests.conftest import CELL, OUTPUT, POPULATION, SIMULATION, WriteModel
+from tests.round_trip import assert_same
+
+CELLS = """
+<iafCell id="iaf" leakReversal="-50mV" thresh="-55mV" reset="-70mV" C="0.2nF"
+  leakConductance="0.01uS">
+  <notes>Leaky &amp; fires.
+    Second line</notes>
+</iafCell>
+<iafCell id="unused" leakReversal="-50mV" thresh="-55mV" reset="-70mV" C="1nF"
+  leakConductance="1uS"/>
+<expOneSynapse id="syn" gbase="1nS" erev="0mV" tauDecay="1ms"/>
+<pulseGenerator id="pulse" delay="0ms" duration="1s" amplitude="1nA"/>
+"""
+RULES = """<Include file="{folder}/networks/connection_rules.types.xml"/>"""
+NAMESPACES = {"n": "http://www.neuroml.org/schema/neuroml2"}
+
+
+def connections(n: int) -> str:
+    """Return connections with weights and delays of all lengths of digits."""
+    random = np.random.default_rng(1)
+    lines = [
+        f'<connectionWD id="{k}" preCellId="../a[{k % 5}]" postCellId="../a[{k % 4}]" '
+        f'weight="{random.random()!r}" delay="{(k % 7) / 8}ms"/>'
+        for k in range(n)
+    ]
+    return "\n".join(lines)
+
+
+def exported(model: Model | Path, folder: Path, **options: bool) -> tuple[Path, ...]:
+    return izhi_models.export(model, "neuroml", folder / "out" / "LEMS_net.xml", **options)
+
+
+def assert_valid(path: Path) -> None:
+    """Check against NeuroML's schema by the library alone."""
+    schema = etree.XMLSchema(etree.fromstring(schema_text()))
+    schema.assertValid(etree.parse(path))
+
+
+def test_export__list_of_connections__is_read_as_the_same(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    population = '<population id="a" component="iaf" size="5"/>'
+    ends = 'presynapticPopulation="a" postsynapticPopulation="a"'
+    network = f'{population}<projection id="p" {ends} synapse="syn">{connections(50)}</projection>'
+    model = load(write_model(CELLS, network, outputs=""))
+    lems, document = exported(model, tmp_path)
+    assert_valid(document)
+    assert_same(load(lems), model)
+    text = document.read_text()
+    written = etree.parse(document).findall(".//n:connectionWD", NAMESPACES)
+    random = np.random.default_rng(1)
+    assert [item.get("weight") for item in written] == [repr(random.random()) for _ in written]
+    assert "unused" not in text
+    assert "Leaky &amp; fires.\n" in text
+
+
+def test_export__twice__gives_the_same_bytes(tmp_path: Path, write_model: WriteModel) -> None:
+    path = write_model()
+    first = [item.read_bytes() for item in exported(path, tmp_path)]
+    again = exported(tmp_path / "out" / "LEMS_net.xml", tmp_path / "again")
+    assert [item.read_text().replace("LEMS_net", "model") for item in again] == [
+        item.decode() for item in first
+    ]
+
+
+@pytest.mark.parametrize("name", ["pulse_coupled", "izhikevich2003", "vogels2005"])
+def test_export__model_of_the_package__is_read_as_the_same(tmp_path: Path, name: str) -> None:
+    settings = {"E/size": "40", "I/size": "10"} if name == "pulse_coupled" else {}
+    model = load(name, set=settings)
+    assert_same(load(exported(model, tmp_path)[0]), model)
+
+
+def rule(kind: str, values: str) -> str:
+    return (
+        '<population id="E" component="iaf" size="30"/>'
+        f'<{kind} id="made" presynapticPopulation="E" postsynapticPopulation="E" synapse="syn" '
+        f"{values}/>"
+    )
+
+
+RANDOM_DELAYS = 'probability="0.5" weightMin="0" weightMax="1" delayMin="0.1ms" delayMax="0.3s"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("randomDelays", RANDOM_DELAYS),
+        ("oneToOne", 'weightMin="1" weightMax="1" delay="0.3ms"'),
+        ("fixedInDegree", 'inDegree="4" weightMin="-1" weightMax="1" delay="1ms"'),
+    ],
+)
+def test_export__rule__becomes_the_connections_that_were_simulated(
+    tmp_path: Path, write_model: WriteModel, kind: str, values: str
+) -> None:
+    components = RULES.format(folder=models_folder()) + CELLS
+    model = load(write_model(components, rule(kind, values), outputs=""))
+    lems, document = izhi_models.export(model, "neuroml", tmp_path / "net.xml", seed=5)
+    assert_valid(document)
+    drawn = model.drawn_from(5, {})
+    assert_same(load(lems), drawn, seed=5)
+    assert "ComponentType" not in lems.read_text()
+    tree = etree.parse(document)
+    assert len(tree.findall(".//n:connectionWD", NAMESPACES)) == drawn.network.projections[0].size
+    assert [item.get("id") for item in tree.findall(".//n:projection", NAMESPACES)] == ["made"]
+    assert ("seed 5" in (document.read_text())) == (kind != "oneToOne")
+
+
+def test_export__keep_rules__writes_the_rule_and_its_type(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    components = RULES.format(folder=models_folder()) + CELLS
+    network = rule("fixedInDegree", 'inDegree="4" weightMin="0" weightMax="1" delay="1ms"')
+    model = load(write_model(components, network, outputs=""))
+    lems, document = exported(model, tmp_path, keep_rules=True)
+    assert_same(load(lems), model)
+    text = lems.read_text()
+    assert re.findall('<ComponentType name="(.*?)"', text) == ["fixedInDegree"]
+    assert '<fixedInDegree id="made"' in text
+    assert "<network" not in document.read_text()  # the schema knows no rules
+
+
+def test_export__rule_for_inputs__becomes_a_list(tmp_path: Path, write_model: WriteModel) -> None:
+    kind = """<ComponentType name="drive" extends="projection"><Path name="postsynapticPopulation"/>
+      <ComponentReference name="source" type="basePointCurrent"/>
+      <Structure><ForEach instances="postsynapticPopulation" as="b"><If test="random(1) .lt. 0.5">
+      <EventConnection from="b" to="b" receiver="source"><Assign property="weight"
+      value="random(2)"/></EventConnection></If></ForEach></Structure></ComponentType>"""
+    network = (
+        '<population id="a" component="iaf" size="20"/><drive id="d" source="pulse" synapse="syn" '
+        'presynapticPopulation="a" postsynapticPopulation="a"/>'
+    )
+    model = load(write_model(kind + CELLS, network, outputs=""))
+    lems, document = exported(model, tmp_path)
+    assert_valid(document)
+    assert_same(load(lems), model)
+    assert "<inputW " in document.read_text()
+
+
+def test_export__what_was_set__is_written(tmp_path: Path, write_model: WriteModel) -> None:
+    model = load(write_model(), set={"cell/v0": -0.0612345678901234567, "pop/size": "3"})
+    lems, document = exported(model, tmp_path)
+    assert 'v0="-61.23456789012346 mV"' in document.read_text() or 'V"' in document.read_text()
+    assert_same(load(lems), model)
+
+
+def test_export__step_length_seed_and_recordings__stand_in_the_simulation(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    options = {"dt": "0.05 ms", "duration": 0.0123, "seed": 9, "record": "pop/U"}
+    lems, _ = izhi_models.export(write_model(), "neuroml", tmp_path / "x.xml", **options)
+    (simulation,) = etree.parse(lems).findall("Simulation")
+    assert simulation.attrib == {
+        "id": "sim",
+        "length": "12.3ms",
+        "step": "0.05ms",
+        "target": "net",
+        "seed": "9",
+    }
+    quantities = [item.get("quantity") for item in simulation.iter("OutputColumn")]
+    assert quantities == ["pop[0]/v", "pop[0]/U", "pop[1]/U"]
+
+
+def test_export__file_without_simulation__records_spikes_of_all_cells(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    path = write_model(simulation=None)
+    lems, _ = izhi_models.export(path, "neuroml", tmp_path / "x.xml", duration="5 ms")
+    (simulation,) = etree.parse(lems).findall("Simulation")
+    selected = [item.get("select") for item in simulation.iter("EventSelection")]
+    assert selected == ["pop[0]", "pop[1]"]
+    assert [item.get("quantity") for item in simulation.iter("OutputColumn")] == ["pop[0]/v"]
+    assert load(lems).experiment.simulation is not None
+
+
+def test_export__network_of_the_users_type__is_refused_with_a_way_out(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    kind = """<ComponentType name="ring" extends="network"><Text name="who"/><Structure>
+      <ForEach instances="who" as="a"><EventConnection from="a" to="a" receiver="made"/></ForEach>
+      </Structure><ComponentReference name="made" type="baseSynapse"/></ComponentType>"""
+    path = write_model(kind + CELLS, '<population id="a" component="iaf" size="2"/>', outputs="")
+    text = path.read_text()
+    text = text.replace('<network id="net">', '<ring id="net" who="a" made="syn">')
+    path.write_text(text.replace("</network>", "</ring>"))
+    with pytest.raises(UnsupportedError, match="--keep-rules"):
+        exported(path, tmp_path)
+    assert not (tmp_path / "out").exists()
+    model = load(path)
+    assert_same(load(exported(model, tmp_path, keep_rules=True)[0]), model)
+
+
+def test_export__over_a_file_of_the_model__is_refused(write_model: WriteModel) -> None:
+    path = write_model()
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="is a file of the model itself"):
+        izhi_models.export(path, "neuroml", path)
+    assert path.read_bytes() == before
+    assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_export__name_without_xml__is_refused(tmp_path: Path, write_model: WriteModel) -> None:
+    with pytest.raises(InputError, match=r"give a name that ends in \.xml"):
+        izhi_models.export(write_model(), "neuroml", tmp_path / "net.json")
+
+
+def test_export__failing_file_system__leaves_nothing(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    (tmp_path / "net.net.nml").mkdir()  # a folder where the document should go
+    with pytest.raises(InputError, match="cannot write"):
+        izhi_models.export(write_model(), "neuroml", tmp_path / "net.xml")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["model.xml", "net.net.nml"]
+
+
+def test_export__random_cells__says_what_cannot_be_listed(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    (lems,) = exported(load("pulse_coupled", set={"E/size": 4, "I/size": 2}), tmp_path)
+    assert "What E, I draw at random" in " ".join(lems.read_text().split())
+
+
+def test_export_command__writes_beside_and_says_so(tmp_path: Path, write_model: WriteModel) -> None:
+    out = tmp_path / "x" / "LEMS_n.xml"
+    arguments = ["export", str(write_model(CELL, POPULATION, SIMULATION, OUTPUT))]
+    result = CliRunner().invoke(commands, [*arguments, "--to", "neuroml", "--out", str(out)])
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [f"wrote {out}", f"wrote {out.with_name('n.net.nml')}"]
