@@ -130,11 +130,12 @@ class Export:
         self._request = request
         self._model = request.experiment.model
         self._network = request.experiment.target.network
+        self._dropped: frozenset[int] = frozenset()
         self._changes: dict[int, Markup | None] = {}
         names = {request.experiment.target.component.id}
         if self._network is not None:
             names |= self._arrange(self._network)
-        self._used = used_components(self._model, names, self._changes)
+        self._used = used_components(self._model, names, self._dropped)
         self.document = self._fitting(names)
         self.rest = [item for item in self._used if item not in self.document]
 
@@ -145,12 +146,13 @@ class Export:
             message = f"'{network.type.name}' is a network that makes connections by a rule"
             hint = "write it as it is: --keep-rules"
             raise UnsupportedError(Diagnostic(message, network.span, (hint,)))
-        self._changes |= {id(item.element): None for item in rules}
+        self._dropped = frozenset(id(item.element) for item in rules)
+        self._changes |= dict.fromkeys(self._dropped)
         markup = component_markup(network, self._changes)
         names = set()
         if rules:
             made = execute_rules(self._model, network, self._request.seed)
-            expansion = Expansion(self._model, network, made, self._changes)
+            expansion = Expansion(self._model, network, made, self._dropped)
             markup.children += [*expansion.projections(), *expansion.inputs()]
             names = {item.synapse for item in made.projections} | {item.id for item in made.inputs}
         markup.children = _in_order(markup.children)
@@ -162,7 +164,7 @@ class Export:
         fitting = {item.id: item for item in self._used if self._is_plain(item)}
         while True:
             needs = {
-                name: mentioned(self._model, item, self._changes) for name, item in fitting.items()
+                name: mentioned(self._model, item, self._dropped) for name, item in fitting.items()
             }
             if self._network is not None and self._network.id in needs:
                 needs[self._network.id] |= names - {self._network.id}
@@ -212,7 +214,7 @@ class Export:
             Name of the NeuroML document.
         """
         simulation = simulation_markup(self._request)
-        types = used_types(self._model, self._used, self._changes)
+        types = used_types(self._model, self._used, self._dropped)
         remarks = self._remarks().replace("--", "- -")
         included = [*self._core_files(), *([document] if document else [])]
         own = [item for item in self.rest if not item.type.is_a("Simulation")]

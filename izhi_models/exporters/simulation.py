@@ -9,7 +9,7 @@ from izhi_models.exporters.names import unique
 from izhi_models.exporters.request import Request
 from izhi_models.lems.components import Model
 from izhi_models.lems.network import DEFAULT_SEED
-from izhi_models.lems.simulation import Quantity
+from izhi_models.lems.paths import Quantity
 from izhi_models.lems.targets import sent_ports
 from izhi_models.network import Population
 from izhi_models.simulation import Simulation
