@@ -356,6 +356,11 @@ class Model:
                 if not item.part_of
             )
             extra = [f"{name}/{variable}" for name, variable in main if variable is not None]
+        extra = list(extra)
+        if every is not None and not extra:
+            message = "a period (every) is for what is recorded besides, and that is nothing"
+            hint = "name quantities with record, --record PATH"
+            raise InputError(Diagnostic(message, notes=(hint,)))
         step_s = self.step(dt)
         for text in extra:
             path, _, own = text.partition("@")
@@ -400,11 +405,11 @@ class Model:
             return 1
         period_s = self.seconds(every, "period of recording")
         steps = round(period_s / step_s)
-        if not 1 <= steps <= MAX_PERIOD:
-            raise InputError(
-                f"recording every {period_s * 1e3:g} ms does not go with "
-                f"a step of {step_s * 1e3:g} ms"
-            )
+        if not 1 <= steps <= MAX_PERIOD or not np.isclose(period_s, steps * step_s, rtol=1e-6):
+            message = f"recording every {period_s * 1e3:g} ms does not go with "
+            hint = "write a multiple of the step"
+            step = f"a step of {step_s * 1e3:g} ms"
+            raise InputError(Diagnostic(message + step, notes=(hint,)))
         return steps
 
     def dump(self, stage: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from izhi_models.errors import Diagnostic, InputError, Note, Span, suggest
 from izhi_models.lems.elements import Document, Element
 from izhi_models.lems.lists import Rows, as_in_rows, check_ids, row_values
-from izhi_models.lems.read import read_with_includes
+from izhi_models.lems.read import core_file_of, read_with_includes
 from izhi_models.lems.tables import Table
 from izhi_models.lems.types import ComponentType, Declaration, TypeSystem, resolve_types
 from izhi_models.units import NONE, QUANTITY, Dimension, Quantity, parse_quantity
@@ -295,9 +295,9 @@ def _type_of(model: Model, element: Element, name: str) -> ComponentType | None:
     if resolved is None:
         span = element.attribute_span("type") if override else element.span
         known = [*model.types.types, *({"Target", "Include"} if not override else ())]
-        model.faults.append(
-            Diagnostic(f"unknown ComponentType '{name}'", span, suggest(name, known))
-        )
+        file = core_file_of(name)
+        notes = (f'write <Include file="{file}"/>',) if file else suggest(name, known)
+        model.faults.append(Diagnostic(f"unknown ComponentType '{name}'", span, notes))
     return resolved
 
 

@@ -139,6 +139,12 @@ def schema_text() -> bytes:
     return _core_texts()[SCHEMA_FILE]
 
 
+def core_file_of(type_name: str) -> str | None:
+    """Return the core file that declares a ComponentType, or None."""
+    declared = re.compile(rb'<ComponentType\s+name="%b"' % re.escape(type_name.encode()))
+    return next((name for name in CORE_FILES if declared.search(_core_texts()[name])), None)
+
+
 @functools.cache
 def core_document(name: str) -> Document:
     """Read one file of NeuroML's core ComponentTypes, such as ``Cells.xml``."""

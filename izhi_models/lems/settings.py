@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from izhi_models.errors import Diagnostic, InputError, Span, suggest
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.types import Declaration
-from izhi_models.units import NONE, parse_quantity
+from izhi_models.units import NONE, Dimension, parse_quantity
 
 _SHOWN = 5  # of the places that one name may mean
 
@@ -107,19 +107,17 @@ def _find(places: list[_Place], path: str) -> tuple[_Place, Declaration]:
 def _number(model: Model, path: str, value: str | float, declaration: Declaration) -> float:
     if not isinstance(value, str):
         return float(value)
+    wanted = declaration.dimension
     try:
         quantity = parse_quantity(value, model.types.units)
     except InputError as error:
         first = error.diagnostics[0]
-        raise InputError(Diagnostic(f"{path}: {first.message}", notes=first.notes)) from None
-    wanted = declaration.dimension
+        notes = first.notes if wanted is None else (_units_of(model, wanted),)
+        raise InputError(Diagnostic(f"{path}: {first.message}", notes=notes)) from None
     if wanted is not None and quantity.dimension != wanted:
-        units = [unit.symbol for unit in model.types.units.values() if unit.dimension == wanted]
         name = model.types.dimension_name(wanted)
-        hint = f"units of {name}: {', '.join(units[:8])}" if units else "write a bare number"
-        raise InputError(
-            Diagnostic(f"'{path}' needs the dimension {name}, not '{value}'", notes=(hint,))
-        )
+        message = f"'{path}' needs the dimension {name}, not '{value}'"
+        raise InputError(Diagnostic(message, notes=(_units_of(model, wanted),)))
     return quantity.value
 
 
@@ -131,6 +129,13 @@ def _text(model: Model, value: str | float, declaration: Declaration) -> str:
     units = (unit for unit in model.types.units.values() if unit.dimension == wanted)
     unit = None if wanted in (None, NONE) else next(units, None)
     return repr(float(value)) if unit is None else unit.text_of(float(value))
+
+
+def _units_of(model: Model, wanted: Dimension) -> str:
+    units = [unit.symbol for unit in model.types.units.values() if unit.dimension == wanted]
+    if not units:
+        return "write a bare number"
+    return f"units of {model.types.dimension_name(wanted)}: {', '.join(units[:8])}"
 
 
 def _made_from(places: list[_Place], source: _Place, name: str) -> Iterator[_Place]:

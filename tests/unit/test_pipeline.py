@@ -77,11 +77,21 @@ def test_recordings__selection_of_cells__is_as_python_indexes(write_model):
         assert recorded(model, path) == {path.replace(path[3 : path.find("/")], ""): cells}
 
 
-def test_recordings__period__is_rounded_to_steps(write_model):
+def test_recordings__period__is_counted_in_steps(write_model):
     model = izhi_models.load(write_model())  # 0.1 ms
-    found = model.recordings(["pop/v", "pop/U@0.26ms", "pop[0]/v@0.1ms"], "1 ms")
+    found = model.recordings(["pop/v", "pop/U@0.3ms", "pop[0]/v@0.1ms"], "1 ms")
     periods = {(item.name, item.cells): item.period for item in found}
     assert periods == {("v", (0,)): 1, ("v", (0, 1)): 10, ("U", (0, 1)): 3}
+
+
+def test_recordings__period_between_steps__is_refused(write_model):
+    with pytest.raises(InputError, match=r"every 0\.26 ms .* step of 0\.1 ms\n .*multiple"):
+        izhi_models.load(write_model()).recordings(["pop/U@0.26ms"])
+
+
+def test_recordings__period_of_nothing__is_refused(write_model):
+    with pytest.raises(InputError, match="--record PATH"):
+        izhi_models.load(write_model()).recordings(every="1 ms")
 
 
 def test_recordings__cell_without_v__has_its_first_variable(write_model):
