@@ -55,7 +55,7 @@ def quiet(stage: str, fraction: float) -> None:
     """Show no progress."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """A compiled model. Made by `Model.compile`.
 
@@ -70,6 +70,9 @@ class Run:
     model: Model
     simulator: Simulator
     timings: dict[str, float]
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.model!r} with a step of {self.simulator.dt_s * 1e3:g} ms>"
 
     @property
     def was_cached(self) -> bool:
