@@ -64,8 +64,8 @@ class _Column:
         True for numbers of cells and the like.
     is_needed : bool
         True if a dataset without it means nothing.
-    is_optional : bool
-        True if it may be left out where it is 0 throughout.
+    default : float, optional
+        What an element without the attribute means.
     """
 
     name: str
@@ -73,7 +73,7 @@ class _Column:
     text: str = "{}"
     is_whole: bool = False
     is_needed: bool = False
-    is_optional: bool = False
+    default: float | None = None
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,9 @@ class _Reader:
             path = f"../{population}[{{}}]"
             columns.append(_Column(f"{end}_cell_id", attribute, path, True, is_needed=True))
             segment = f"{end}Segment{'Id' if is_event else ''}"
-            columns.append(_Column(f"{end}_segment_id", segment, is_whole=True, is_optional=True))
+            columns.append(_Column(f"{end}_segment_id", segment, is_whole=True, default=0))
+            fraction = f"{end}FractionAlong"
+            columns.append(_Column(f"{end}_fraction_along", fraction, default=0.5))
         columns += [_Column("weight", "weight"), _Column("delay", "delay", "{} ms")]
         shared = _braced(_attributes(group, *words))
         rows = self._rows(group, f"<{tag} {{id}}{{rest}}{'' if is_event else shared}/>", columns)
@@ -270,7 +272,8 @@ class _Reader:
         population = _braced(_attribute(group, "population") or "")
         columns = (
             _Column("target_cell_id", "target", f"../{population}[{{}}]", True, is_needed=True),
-            _Column("segment_id", "segmentId", is_whole=True, is_optional=True),
+            _Column("segment_id", "segmentId", is_whole=True, default=0),
+            _Column("fraction_along", "fractionAlong", default=0.5),
             _Column("weight", "weight"),
         )
         rows = self._rows(group, '<input {id}{rest} destination="synapses"/>', columns)
@@ -298,7 +301,11 @@ class _Reader:
         numbers = self._columns(dataset, {places[item.name]: item for item in read})
         if "id" not in places:
             numbers["id"] = np.arange(dataset.shape[0], dtype=np.int32)
-        kept = [item for item in read if not item.is_optional or numbers[item.attribute].any()]
+        kept = [
+            item
+            for item in read
+            if item.default is None or (numbers[item.attribute] != item.default).any()
+        ]
         if "id" not in places:
             kept.append(_Column("id", "id"))
         return _List(

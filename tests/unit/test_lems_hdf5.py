@@ -11,6 +11,7 @@ import pytest
 
 from izhi_models.errors import InputError, UnsupportedError
 from izhi_models.exporters.neuroml_hdf5 import write_neuroml_hdf5
+from izhi_models.lems.hdf5 import read_hdf5
 from izhi_models.pipeline import load
 
 CELLS = """<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="doc">
@@ -357,3 +358,36 @@ def test_a_dataset_that_is_kept_in_another_file_is_not_read(tmp_path):
             dataset.attrs[f"column_{number}"] = name
     with pytest.raises(InputError, match="is kept in another file"):
         load(path)
+
+
+def test_places_on_cells_are_read_as_libneuroml_writes_them(tmp_path):
+    rest = (
+        'preSegmentId="{n}" postSegmentId="1" preFractionAlong="{w}" postFractionAlong="0.25" '
+        'preCellId="../a/{n}/iaf" postCellId="../b/{m}/iaf" weight="1" delay="0 ms"/>'
+    ).replace("{w}", "0.{n}25")
+    xml = tmp_path / "net.nml"
+    xml.write_text(
+        f"""{CELLS}  <network id="net">
+    <population id="a" component="iaf" size="7"/><population id="b" component="iaf" size="9"/>
+    <projection id="placed" {ENDS} synapse="syn">{
+            rows('<connectionWD id="{n}" ' + rest)
+        }</projection>
+    <inputList id="driven" component="pulse" population="a">{
+            rows('<input id="{n}" target="../a/{m}/iaf" destination="synapses" segmentId="{n}"/>')
+        }</inputList>
+  </network>
+</neuroml>"""
+    )
+    path = tmp_path / "net.nml.h5"
+    neuroml.writers.NeuroMLHdf5Writer.write(neuroml.loaders.read_neuroml2_file(str(xml)), str(path))
+    found = read_hdf5(path).root.children[-1]
+    (connection,) = next(found.find("projection")).children
+    assert float(connection.attributes["preFractionAlong"]) == pytest.approx(0.025, rel=1e-7)
+    np.testing.assert_array_equal(connection.rows.columns["preSegmentId"], [1, 2, 3, 4])
+    np.testing.assert_allclose(  # in single precision
+        connection.rows.columns["preFractionAlong"], [0.125, 0.225, 0.325, 0.425], rtol=1e-7
+    )
+    np.testing.assert_array_equal(connection.rows.columns["postFractionAlong"], [0.25] * 4)
+    (driven,) = next(found.find("inputList")).children
+    np.testing.assert_array_equal(driven.rows.columns["segmentId"], [1, 2, 3, 4])
+    assert "fractionAlong" not in driven.attributes  # 0.5, as where nothing is written
