@@ -387,7 +387,7 @@ def test_places_on_cells_are_read_as_libneuroml_writes_them(tmp_path):
     np.testing.assert_allclose(  # in single precision
         connection.rows.columns["preFractionAlong"], [0.125, 0.225, 0.325, 0.425], rtol=1e-7
     )
-    np.testing.assert_array_equal(connection.rows.columns["postFractionAlong"], [0.25] * 4)
+    assert connection.rows.columns["postFractionAlong"] == [0.25]
     (driven,) = next(found.find("inputList")).children
     np.testing.assert_array_equal(driven.rows.columns["segmentId"], [1, 2, 3, 4])
     assert "fractionAlong" not in driven.attributes  # 0.5, as where nothing is written
