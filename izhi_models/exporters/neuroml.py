@@ -7,16 +7,23 @@ a network that has any of these. Components are written as they were declared, w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib.metadata import version
 from operator import itemgetter
 from pathlib import Path
-from textwrap import wrap
 from xml.sax.saxutils import escape
 
-from izhi_models.errors import Diagnostic, InputError, UnsupportedError
+from izhi_models.errors import Diagnostic, UnsupportedError
 from izhi_models.exporters.expansion import Expansion
+from izhi_models.exporters.lems_file import (
+    HEAD,
+    check_name,
+    check_places,
+    core_files,
+    lems_file,
+    remarks,
+    write_lines,
+)
 from izhi_models.exporters.markup import (
     FREE,
     Listing,
@@ -24,16 +31,12 @@ from izhi_models.exporters.markup import (
     Node,
     Verbatim,
     component_markup,
-    source_text,
 )
 from izhi_models.exporters.names import identifier
 from izhi_models.exporters.request import Request
-from izhi_models.exporters.simulation import simulation_markup
 from izhi_models.exporters.used import mentioned, used_components, used_types
-from izhi_models.expr import is_random
 from izhi_models.files import replacing
-from izhi_models.lems.components import Component, Model
-from izhi_models.lems.elements import Element
+from izhi_models.lems.components import Component
 from izhi_models.lems.network import execute_rules
 from izhi_models.lems.rules import find_rules
 from izhi_models.lems.schema import NAMESPACE, document_order, is_valid, network_order
@@ -44,11 +47,7 @@ _ROOT = {
     "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
     "xsi:schemaLocation": f"{NAMESPACE} {_SCHEMA}",
 }
-_INCLUDES = ("Cells.xml", "Networks.xml", "PyNN.xml", "Simulation.xml")
-_ONLY_IF_USED = "PyNN.xml"
 _CONNECTING = ("synapticConnection", "projection")
-_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_WIDTH = 92
 
 
 def write_neuroml(request: Request, path: Path) -> tuple[Path, ...]:
@@ -72,9 +71,7 @@ def write_neuroml(request: Request, path: Path) -> tuple[Path, ...]:
     UnsupportedError
         If the rules of a network cannot be told from the rest of it.
     """
-    if path.suffix != ".xml":
-        message = f"'{path}' is no name of a LEMS file"
-        raise InputError(Diagnostic(message, notes=("give a name that ends in .xml",)))
+    check_name(path)
     export = Export(request)
     stem = path.name.removesuffix(".xml").removeprefix("LEMS_")
     beside = path.with_name(f"{stem}.net.nml")
@@ -84,31 +81,11 @@ def write_neuroml(request: Request, path: Path) -> tuple[Path, ...]:
         # The LEMS file takes its place last.
         main = files.enter_context(replacing(path))
         if export.document:
-            _write(files.enter_context(replacing(beside)), export.document_lines(identifier(stem)))
-        _write(main, export.lems_lines(beside.name if export.document else None))
+            write_lines(
+                files.enter_context(replacing(beside)), export.document_lines(identifier(stem))
+            )
+        write_lines(main, export.lems_lines(beside.name if export.document else None))
     return written
-
-
-def check_places(model: Model, written: Iterable[Path]) -> None:
-    """Raise `InputError` if a file to be written is a folder, or declares the model itself.
-
-    Parameters
-    ----------
-    model : Model
-    written : iterable of Path
-    """
-    sources = {item.source.path.resolve() for item in model.own_documents()}
-    for path in written:
-        if path.resolve() in sources:
-            message = f"'{path}' is a file of the model itself"
-            raise InputError(Diagnostic(message, notes=("write to another: --out PATH",)))
-        if path.is_dir():
-            raise InputError(f"cannot write '{path}': it is a folder")
-
-
-def _write(path: Path, lines: Iterable[str]) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(lines)
 
 
 class Export:
@@ -156,6 +133,11 @@ class Export:
             markup.children += [*expansion.projections(), *expansion.inputs()]
             names = {item.synapse for item in made.projections} | {item.id for item in made.inputs}
         markup.children = _in_order(markup.children)
+        for child in markup.children:
+            # The size of a list of instances is only a remark; other tools want it to be right.
+            if isinstance(child, Markup) and child.attributes.get("type") == "populationList":
+                size = self._request.experiment.network.populations[child.attributes["id"]].size
+                child.attributes["size"] = str(size)
         self._changes[id(network.element)] = markup
         return names
 
@@ -201,8 +183,8 @@ class Export:
         order = document_order()
         parts = [self._markup(item) for item in self.document]
         parts.sort(key=lambda item: order[item.tag])
-        notes = Verbatim(f"<notes>{escape(_wrapped(self._remarks()))}</notes>")
-        yield _HEAD
+        notes = Verbatim(f"<notes>{escape(remarks(self._request))}</notes>")
+        yield HEAD
         yield from Markup("neuroml", {**_ROOT, "id": name}, [notes, *parts]).lines()
 
     def lems_lines(self, document: str | None) -> Iterator[str]:
@@ -213,69 +195,10 @@ class Export:
         document : str or None
             Name of the NeuroML document.
         """
-        simulation = simulation_markup(self._request)
         types = used_types(self._model, self._used, self._dropped)
-        remarks = self._remarks().replace("--", "- -")
-        included = [*self._core_files(), *([document] if document else [])]
-        own = [item for item in self.rest if not item.type.is_a("Simulation")]
-        paragraphs: list[list[Node]] = [
-            [Verbatim(f"<!-- {_wrapped(remarks)} -->")],
-            [Markup("Target", {"component": simulation.attributes["id"]})],
-            [Markup("Include", {"file": name}) for name in included],
-            [Verbatim(source_text(item)) for item in self._declared("Dimension")],
-            [Verbatim(source_text(item)) for item in self._declared("Unit")],
-        ]
-        paragraphs += [[Verbatim(source_text(item))] for item in types]
-        paragraphs += [[self._markup(item)] for item in own]
-        paragraphs.append([simulation])
-        yield f"{_HEAD}<Lems>\n"
-        for paragraph in paragraphs:
-            if paragraph:
-                yield "\n"
-            for node in paragraph:
-                yield from node.lines("    ")
-        yield "\n</Lems>\n"
-
-    def _declared(self, tag: str) -> Iterator[Element]:
-        for document in self._model.own_documents():
-            yield from document.root.find(tag)
-
-    def _core_files(self) -> list[str]:
-        """Return the files of NeuroML's types to include."""
-        kinds = {
-            name
-            for component in self._used
-            for item in component.walk()
-            for name in item.type.ancestors
-        }
-        elements = (self._model.types.types[name].element for name in kinds)
-        files = {item.document.source.path.name for item in elements if item.document.is_core}
-        return [name for name in _INCLUDES if name != _ONLY_IF_USED or name in files]
-
-    def _remarks(self) -> str:
-        """Return where this comes from, and what it leaves open."""
-        request = self._request
-        parts = [f"Written by izhi-models {version('izhi-models')} from {request.name}."]
-        network = request.experiment.network
-        if network.seed is not None:
-            told = "the rules here are drawn from" if request.keep_rules else "were drawn from"
-            parts.append(f"Connections {told} the seed {request.seed}.")
-        drawing = [
-            item.id
-            for item in network.populations.values()
-            if any(is_random(expression) for expression in item.dynamics.expressions())
-        ]
-        if drawing:
-            parts.append(
-                f"What {', '.join(drawing)} draw at random, at the start or later, NeuroML cannot "
-                f"list: izhi-models draws it from the seed of the Simulation ({request.seed}), "
-                "and other simulators draw other numbers."
-            )
-        return " ".join(parts)
-
-
-def _wrapped(text: str) -> str:
-    return "\n".join(wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False))
+        own = [self._markup(item) for item in self.rest if not item.type.is_a("Simulation")]
+        included = [*core_files(self._model, self._used), *([document] if document else [])]
+        return lems_file(self._request, included, types, own)
 
 
 def _in_order(children: list[Node]) -> list[Node]:

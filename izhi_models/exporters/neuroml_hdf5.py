@@ -6,7 +6,7 @@ written in double precision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, Source, UnsupportedError
+from izhi_models.exporters.lems_file import (
+    check_name,
+    check_places,
+    core_files,
+    lems_file,
+    write_lines,
+)
 from izhi_models.exporters.markup import Markup, component_markup
 from izhi_models.exporters.names import identifier, unique
+from izhi_models.exporters.request import Request
 from izhi_models.exporters.used import used_components
 from izhi_models.files import replacing
-from izhi_models.lems.components import Model
+from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Document
 from izhi_models.lems.schema import NAMESPACE, check_schema, document_order
-from izhi_models.network import WEIGHT, Network, Population, Projection
+from izhi_models.network import WEIGHT, Input, Network, Parts, Population, Projection
 
 _ATTACHMENT = "synapses"  # the format names no other
 _ZERO_CELSIUS_K = Decimal("273.15")
@@ -31,7 +39,46 @@ _CHUNK_ROWS = 2**16
 _LONGEST_ATTRIBUTE = 2**16 - 512  # bytes, in files that old libraries can read
 
 
-def write_neuroml_hdf5(model: Model, network: Network, path: Path) -> None:
+def write_neuroml_hdf5(request: Request, path: Path) -> tuple[Path, ...]:
+    """Write a model as a network in HDF5, and a LEMS file that runs it.
+
+    Parameters
+    ----------
+    request : Request
+    path : Path
+        The LEMS file, which ends in `.xml`; the network ends in `.net.nml.h5` and stands beside it.
+
+    Returns
+    -------
+    tuple of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        If the path does not end in `.xml`, or names a file of the model, or cannot be written.
+    UnsupportedError
+        If the model has what the format cannot hold, such as ComponentTypes of the user.
+    """
+    check_name(path)
+    experiment = request.experiment
+    model, target = experiment.model, experiment.target
+    if request.keep_rules:
+        raise UnsupportedError("NeuroML's HDF5 format holds connections, and no rules")
+    if target.network is not target.component:
+        message = f"'{target.component.id}' is no network, which is all that HDF5 holds"
+        raise UnsupportedError(Diagnostic(message, target.component.span))
+    stem = path.name.removesuffix(".xml").removeprefix("LEMS_")
+    beside = path.with_name(f"{stem}.net.nml.h5")
+    check_places(model, (path, beside))
+    used = [target.component, *_components(model, experiment.network)]
+    with replacing(path) as main:
+        write_lines(main, lems_file(request, [*core_files(model, used), beside.name]))
+        write_hdf5_network(model, experiment.network, beside)
+    return path, beside
+
+
+def write_hdf5_network(model: Model, network: Network, path: Path) -> None:
     """Write a network, with the components that it uses.
 
     Parameters
@@ -58,7 +105,10 @@ def write_neuroml_hdf5(model: Model, network: Network, path: Path) -> None:
                     notes=("NeuroML's own tools write it from XML: pynml -hdf5",),
                 )
             )
-    components = _components(model, network)
+    if network.parts is None:
+        raise UnsupportedError(f"what holds '{network.id}' cannot be written to this format")
+    parts = network.parts
+    components = _document(network, _components(model, network))
     version = "latest" if len(components) > _LONGEST_ATTRIBUTE else "earliest"
     with replacing(path) as temporary, h5py.File(temporary, "w", libver=version) as file:
         top = file.create_group("neuroml")
@@ -71,13 +121,12 @@ def write_neuroml_hdf5(model: Model, network: Network, path: Path) -> None:
         for population in network.populations.values():
             _write_population(group, population)
         taken: set[str] = set()
-        for projection in network.projections:
+        for projection in parts.projections:
             if not projection.is_continuous:
                 _write_events(group, projection, unique(projection.id, taken))
-        for pre, post in _pairs(model, network):
+        for pre, post in _pairs(model, network.id, parts):
             _write_continuous(model, group, pre, post, unique(post.id, taken))
-        for population in network.populations.values():
-            _write_inputs(group, population)
+        _write_inputs(group, parts)
 
 
 def _name(item: Any, **attributes: str) -> None:
@@ -146,14 +195,14 @@ def _projection(network: Any, name: str, kind: str, pre: str, post: str) -> Any:
     return group
 
 
-def _pairs(model: Model, network: Network) -> Iterator[tuple[Projection, Projection]]:
+def _pairs(model: Model, network: str, parts: Parts) -> Iterator[tuple[Projection, Projection]]:
     """Yield what is attached to the first and to the second cells of continuous projections."""
-    rest = [item for item in network.projections if item.is_continuous]
+    rest = [item for item in parts.projections if item.is_continuous]
     while rest:
         one = rest.pop(0)
         other = next(item for item in rest if _is_other_end(one, item))
         rest.remove(other)
-        declared = model.components[network.id].children
+        declared = model.components[network].children
         first = next(
             item.texts["presynapticPopulation"]
             for items in declared.values()
@@ -171,28 +220,28 @@ def _is_other_end(one: Projection, other: Projection) -> bool:
     )
 
 
-def _write_inputs(network: Any, population: Population) -> None:
-    cells: dict[str, list[int]] = {}
-    weights: dict[str, list[float]] = {}
-    for placed in population.attached:
-        if placed.place.partition("[")[0] != _ATTACHMENT:
+def _write_inputs(network: Any, parts: Parts) -> None:
+    lists: dict[tuple[str, str], list[Input]] = {}
+    for source in parts.inputs:
+        if source.attachment != _ATTACHMENT:
             raise UnsupportedError(
-                f"'{placed.id}' is attached to '{placed.place.partition('[')[0]}' of "
-                f"'{population.id}', and the format knows '{_ATTACHMENT}' only"
+                f"'{source.id}' is attached to '{source.attachment}' of '{source.population}', "
+                f"and the format knows '{_ATTACHMENT}' only"
             )
-        weight = np.asarray(population.values.get(f"{placed.place}/{WEIGHT}", 1.0))
-        cells.setdefault(placed.id, []).append(placed.cell)
-        chosen = weight[placed.cell] if weight.size > 1 else weight.ravel()[0]
-        weights.setdefault(placed.id, []).append(float(chosen))
-    for component, targets in cells.items():
-        name = f"{component}_{population.id}"
+        lists.setdefault((source.id, source.population), []).append(source)
+    for (component, population), sources in lists.items():
+        name = f"{component}_{population}"
         group = network.create_group(f"inputList_{name}")
-        _name(group, id=name, component=component, population=population.id)
-        columns: dict[str, Any] = {"id": np.arange(len(targets)), "target_cell_id": targets}
+        _name(group, id=name, component=component, population=population)
+        cells = np.concatenate([item.cells for item in sources])
+        weights = np.concatenate(
+            [np.broadcast_to(item.values.get(WEIGHT, 1.0), item.cells.size) for item in sources]
+        )
+        columns: dict[str, Any] = {"id": np.arange(cells.size), "target_cell_id": cells}
         columns |= {"segment_id": 0.0, "fraction_along": 0.5}
-        if any(weight != 1.0 for weight in weights[component]):
-            columns["weight"] = weights[component]
-        _write_table(group, name, columns, len(targets))
+        if (weights != 1.0).any():
+            columns["weight"] = weights
+        _write_table(group, name, columns, cells.size)
 
 
 def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -205,8 +254,14 @@ def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
 # Components
 
 
-def _components(model: Model, network: Network) -> str:
-    """Return the components that a network uses as a NeuroML document."""
+def _components(model: Model, network: Network) -> list[Component]:
+    """Return the components that a network uses, in the order of the schema.
+
+    Raises
+    ------
+    UnsupportedError
+        If one is not of NeuroML's own types.
+    """
     names = {item.synapse for item in network.projections}
     for population in network.populations.values():
         names |= {population.component, *(placed.id for placed in population.attached)}
@@ -222,8 +277,13 @@ def _components(model: Model, network: Network) -> str:
                     component.span,
                 )
             )
+    return used
+
+
+def _document(network: Network, components: Iterable[Component]) -> str:
+    """Return components as a NeuroML document."""
     document = Markup("neuroml", {"xmlns": NAMESPACE, "id": identifier(network.id)})
-    document.children += [component_markup(item) for item in used]
+    document.children += [component_markup(item) for item in components]
     text = "".join(document.lines())
     faults = list(check_schema(Document(Source(Path(network.id), text), [text.encode("utf-8")])))
     if faults:

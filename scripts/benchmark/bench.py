@@ -23,7 +23,7 @@ import networks
 from programs import Measured, Program, in_turn, timed
 
 import izhi_models
-from izhi_models.exporters.neuroml_hdf5 import write_neuroml_hdf5
+from izhi_models.exporters.neuroml_hdf5 import write_hdf5_network
 from izhi_models.lems.read import core_archive
 
 Rows = Iterator[Measured]
@@ -256,7 +256,7 @@ def loading(folder: Path, runs: int) -> Rows:
     networks.write_iaf(networks.IAF_10K, folder)
     xml, hdf5 = folder / "iaf10k.net.nml", folder / "iaf10k.net.nml.h5"
     model = izhi_models.load(xml)
-    write_neuroml_hdf5(model.declarations, model.network, hdf5)
+    write_hdf5_network(model.declarations, model.network, hdf5)
     for kind, path, loader, wanted in (
         ("XML", xml, "libNeuroML", ">= 8, here < 300 MB"),
         ("HDF5", hdf5, "libNeuroML", "> 1"),

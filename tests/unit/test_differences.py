@@ -15,7 +15,7 @@ from izhi_models.checks import Diff, diff
 from izhi_models.checks.differences.expressions import is_same
 from izhi_models.cli import commands
 from izhi_models.errors import CheckError, InputError
-from izhi_models.exporters.neuroml_hdf5 import write_neuroml_hdf5
+from izhi_models.exporters.neuroml_hdf5 import write_hdf5_network
 from izhi_models.expr import parse_expression
 from izhi_models.library import models_folder
 from izhi_models.pipeline import load
@@ -273,7 +273,7 @@ def test_a_network_is_equal_in_hdf5(write_model: WriteModel, tmp_path: Path) -> 
     listed = network(WD.format(0, 0, 1, 0.5, "1ms") + WD.format(1, 1, 2, 2, "2ms"))
     path = write_model(IAF + SYNAPSE, listed, None)
     model = load(path)
-    write_neuroml_hdf5(model.declarations, model.network, tmp_path / "net.nml.h5")
+    write_hdf5_network(model.declarations, model.network, tmp_path / "net.nml.h5")
     assert diff(path, tmp_path / "net.nml.h5").is_equal
     other = write_model(IAF + SYNAPSE, listed.replace('"0.5"', '"0.6"'), None, name="other.xml")
     assert where(diff(other, tmp_path / "net.nml.h5")) == ["pop -> pop through ampa, weight"]

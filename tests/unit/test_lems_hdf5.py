@@ -9,9 +9,11 @@ import neuroml.writers
 import numpy as np
 import pytest
 
+from izhi_models import export
 from izhi_models.errors import InputError, UnsupportedError
-from izhi_models.exporters.neuroml_hdf5 import write_neuroml_hdf5
+from izhi_models.exporters.neuroml_hdf5 import write_hdf5_network
 from izhi_models.lems.hdf5 import read_hdf5
+from izhi_models.library import models_folder
 from izhi_models.pipeline import load
 
 CELLS = """<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="doc">
@@ -130,14 +132,14 @@ def test_an_hdf5_file_of_the_network_alone_is_included(tmp_path, xml):
 
 def test_what_is_written_is_read_again_as_it_was(tmp_path, xml):
     model = load(xml)
-    write_neuroml_hdf5(model.declarations, model.network, tmp_path / "own.nml.h5")
+    write_hdf5_network(model.declarations, model.network, tmp_path / "own.nml.h5")
     assert_equal(load(tmp_path / "own.nml.h5").network, model.network)
 
 
 def test_libneuroml_reads_what_is_written(tmp_path, xml):
     model = load(xml)
     path = tmp_path / "own.nml.h5"
-    write_neuroml_hdf5(model.declarations, model.network, path)
+    write_hdf5_network(model.declarations, model.network, path)
     document = neuroml.loaders.read_neuroml2_file(str(path), optimized=False)
     (network,) = document.networks
     assert network.temperature == "32.00 degC"
@@ -188,12 +190,54 @@ def test_the_optimised_loader_of_libneuroml_reads_what_is_written(tmp_path):
     )
     model = load(tmp_path / "net.nml")
     path = tmp_path / "own.h5"
-    write_neuroml_hdf5(model.declarations, model.network, path)
+    write_hdf5_network(model.declarations, model.network, path)
     loader = neuroml.loaders.NeuroMLHdf5Loader
     (projection,) = loader.load(str(path), optimized=True).networks[0].projections
     table = projection.connections.array
     np.testing.assert_array_equal(table[:, :3].T, [pre, post, weights])
     np.testing.assert_array_equal(table[:, 3], np.arange(2000) % 50 / 10)
+
+
+def test_the_target_of_an_export_has_a_lems_file(tmp_path, xml):
+    options = {"duration": "3 ms", "dt": "0.5 ms"}
+    lems, data = export(xml, "neuroml-hdf5", tmp_path / "LEMS_own.xml", **options)
+    assert data.name == "own.net.nml.h5"
+    assert_equal(load(lems).network, load(xml).network)
+    assert load(lems).experiment.simulation.length_s == 0.003
+
+
+def test_rules_are_written_as_what_they_make(tmp_path):
+    path = tmp_path / "net.xml"
+    path.write_text(
+        f"""<Lems><Include file="{models_folder()}/networks/connection_rules.types.xml"/>
+  <Include file="cells.nml"/>
+  <network id="net"><population id="a" component="iaf" size="40"/>
+  <randomDelays id="r" presynapticPopulation="a" postsynapticPopulation="a" synapse="syn"
+    probability="0.5" weightMin="0" weightMax="1" delayMin="0ms" delayMax="9ms"/></network>
+</Lems>"""
+    )
+    (tmp_path / "cells.nml").write_text(CELLS + "</neuroml>")
+    model = load(path)
+    lems, _ = export(model, "neuroml-hdf5", tmp_path / "out.xml", duration="1 ms")
+    (read,), (made,) = load(lems).network.projections, model.network.projections
+    for name in ("pre_cells", "post_cells", "weights"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(made, name))
+    # The format keeps delays in ms: what is drawn in s may be rounded once.
+    np.testing.assert_allclose(read.delays, made.delays, rtol=3e-16)
+
+
+def test_what_holds_a_network_cannot_be_written(tmp_path):
+    path = tmp_path / "net.xml"
+    path.write_text(
+        """<Lems><Target component="sim"/><Include file="cells.nml"/>
+  <ComponentType name="tissue"><Child name="inner" type="network"/><Dynamics/></ComponentType>
+  <tissue id="slice"><network id="net"><population id="a" component="iaf" size="2"/></network>
+  </tissue><Simulation id="sim" length="1ms" step="0.1ms" target="slice"/></Lems>"""
+    )
+    (tmp_path / "cells.nml").write_text(CELLS + "</neuroml>")
+    with pytest.raises(UnsupportedError, match="'slice' is no network"):
+        export(path, "neuroml-hdf5", tmp_path / "out" / "x.xml")
+    assert not (tmp_path / "out").exists()
 
 
 def test_types_of_the_user_cannot_be_written(tmp_path):
@@ -209,8 +253,8 @@ def test_types_of_the_user_cannot_be_written(tmp_path):
     )
     model = load(path)
     with pytest.raises(UnsupportedError, match="'mine' is a myCell"):
-        write_neuroml_hdf5(model.declarations, model.network, tmp_path / "own.h5")
-    assert not (tmp_path / "own.h5").exists()
+        export(model, "neuroml-hdf5", tmp_path / "own" / "x.xml", duration="1 ms")
+    assert not (tmp_path / "own").exists()
 
 
 # Faults. Each case changes a good file; the whole message follows, with the folder left out.
