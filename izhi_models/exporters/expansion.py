@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.exporters.markup import MARK, Columns, Listing, Markup
+from izhi_models.exporters.markup import MARK, Columns, Listing, Markup, Node
 from izhi_models.exporters.names import unique
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.structure import Made
@@ -48,7 +48,8 @@ class Expansion:
                 "postsynapticPopulation": item.post,
                 "synapse": item.synapse,
             }
-            yield Markup("projection", attributes, [Listing(self._connections(item))])
+            listed: list[Node] = [Listing(self._connections(item))] if item.size else []
+            yield Markup("projection", attributes, listed)
 
     def inputs(self) -> Iterator[Markup]:
         """Yield the lists of inputs."""
