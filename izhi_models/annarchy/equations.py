@@ -30,6 +30,7 @@ from izhi_models.expr import (
     is_random,
     names,
     rebuild,
+    substitute,
 )
 from izhi_models.ir.dynamics import STEP_NAME, TIME_NAME, Assignment, Derived, Variable
 from izhi_models.ir.step import Block, Step
@@ -168,16 +169,22 @@ class Emission:
         ]
 
     def _arrive(self, touched: set[str]) -> None:
-        """Write what arrives in a step, which acts before everything else."""
+        """Write what arrives in a step, which acts before all else, so also before definitions."""
         advancing = {item.state for item in self.step.advances}
         for item in self._arriving():
-            text = self._text(item.value)
+            text = self._text(self._at_present(item.value))
             if item.state in advancing or item.state in touched:
                 symbol = self._fresh("n")
             else:
                 symbol = self.symbols[item.state].symbol
             self._assign(symbol, text)
             self.current[item.state] = symbol
+
+    def _at_present(self, expr: Expr) -> Expr:
+        """Return what is derived as it follows from the states, before it is defined."""
+        derived = {item.name: item.value for item in self.step.definitions}
+        read = names(expr) & derived.keys()
+        return substitute(expr, {name: self._at_present(derived[name]) for name in read})
 
     # Blocks
 

@@ -81,13 +81,17 @@ class System:
     def __init__(
         self, cells: Sequence[Cell], delays_s: Mapping[tuple[str, int, str], float]
     ) -> None:
+        places: dict[tuple[str, int, str], str] = {}
+        for cell in cells:
+            for item in cell.dynamics.states:
+                places[cell.population, cell.index, item.name] = f"x[{len(places)}]"
+        start = _start(cells)
         self.parts: list[_Part] = []
         offset = 0
         for cell in cells:
-            part = _Part(cell, offset)
+            part = _Part(cell, offset, places, start[cell.population, cell.index])
             self.parts.append(part)
             offset += len(part.states)
-        self.size = offset
         self.targets: dict[tuple[str, int], list[tuple[float, _Part, str]]] = {}
         for part in self.parts:
             cell = part.cell
@@ -107,30 +111,63 @@ class System:
         return _Solver(self, times_s).solve()
 
 
+def _start(cells: Sequence[Cell]) -> dict[tuple[str, int], dict[str, float]]:
+    """Return the states of each cell at t = 0; where synapses read other cells, of these at 0."""
+    found: dict[tuple[str, int], dict[str, float]] = {}
+    for _ in range(2):
+        found = {
+            (cell.population, cell.index): {
+                name: float(value[0])
+                for name, value in initial_values(
+                    cell.dynamics, {**cell.values, **_peer_values(cell, found)}, 1
+                ).items()
+            }
+            for cell in cells
+        }
+    return found
+
+
+def _peer_values(
+    cell: Cell, known: Mapping[tuple[str, int], Mapping[str, float]]
+) -> dict[str, float]:
+    return {
+        name: known.get((population, index), {}).get(read, 0.0)
+        for name, (population, index, read) in cell.peers.items()
+    }
+
+
 class _Part:
     """The equations of one cell as Python functions of the time and all states."""
 
-    def __init__(self, cell: Cell, offset: int) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        offset: int,
+        places: Mapping[tuple[str, int, str], str],
+        start: Mapping[str, float],
+    ) -> None:
         self.cell = cell
         self.offset = offset
         dynamics = cell.dynamics
         self.states = [item.name for item in dynamics.states]
         self.dimensions = dynamics.dimensions()
-        start = initial_values(dynamics, cell.values, 1)
-        self.initial = [float(start[name][0]) for name in self.states]
+        self.initial = [start[name] for name in self.states]
         self.breaks = switching_times(dynamics, cell.values)
         self.place = {name: f"x[{offset + n}]" for n, name in enumerate(self.states)}
         self.place |= {item.name: repr(item.value) for item in dynamics.constants}
         self.place |= {name: repr(float(value)) for name, value in cell.values.items()}
+        self.place |= {name: places[peer] for name, peer in cell.peers.items()}
         self.place[TIME_NAME] = "t"
-        moving = {item.state for item in dynamics.rates} | {TIME_NAME}
+        moving = {item.state for item in dynamics.rates} | {TIME_NAME, *cell.peers}
         moving |= self._following(moving)
+        # What compares the time with numbers alone changes at a time that is known.
+        own = {*self.states, *cell.peers, *(item.name for item in dynamics.derived)}
         tests = [item.test for item in dynamics.conditions]
         zeros = dict.fromkeys(
             Binary("-", item.left, item.right)
             for test in tests
             for item in _compares(test)
-            if names(item) & moving and names(item) & moving != {TIME_NAME}
+            if names(item) & moving and names(item) & own
         )
         rates = {item.state: item.value for item in dynamics.rates}
         self.rates = self._function([(offset + self.states.index(n), v) for n, v in rates.items()])

@@ -19,6 +19,7 @@ from izhi_models.checks.oracle import (
     MAX_CONNECTIONS,
     Cell,
     Oracle,
+    Own,
     arrivals,
     arrivals_at,
     chosen_cells,
@@ -41,6 +42,7 @@ _LEAST_STEPS, _MOST_STEPS = 12, 120
 _WATCHED_STEPS = 400
 _MOST_EDGES = 6
 _CELL_STEPS = 4000  # done by the interpreter in all
+_STRAIGHT = 1e-9  # relative; what is left where a line has been followed to its zero
 _HINT = (
     "a fault of this package, not of the model: the program that was compiled does not mean what "
     "`izhi show` shows; please report it with the file"
@@ -53,14 +55,15 @@ class Worst:
 
     Parameters
     ----------
-    relative : float
+    gap : float
+        [SI]
     step : int
     cell : int
     ours, expected : float
         [SI]
     """
 
-    relative: float = 0.0
+    gap: float = 0.0
     step: int = 0
     cell: int = 0
     ours: float = 0.0
@@ -69,7 +72,7 @@ class Worst:
 
 @dataclass
 class _Tally:
-    """All differences so far, by population and variable."""
+    """All differences so far, by population and variable, relative to its largest value."""
 
     dt_s: float
     scale: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -83,25 +86,26 @@ class _Tally:
         sizes = [abs(item) for item in (ours, expected) if np.isfinite(item)]
         self.scale[key] = max([self.scale.get(key, 0.0), *sizes])
         if ours == expected or (np.isnan(ours) and np.isnan(expected)):
-            relative = 0.0
+            gap = 0.0
         elif not (np.isfinite(ours) and np.isfinite(expected)):
-            relative = np.inf
+            gap = np.inf
         else:
-            relative = abs(ours - expected) / self.scale[key]
+            gap = abs(ours - expected)
         found = self.worst.setdefault(key, Worst())
-        if relative > found.relative:
-            self.worst[key] = Worst(relative, step, cell.index, ours, expected)
+        if gap > found.gap:
+            self.worst[key] = Worst(gap, step, cell.index, ours, expected)
 
     def findings(self) -> Iterator[Finding]:
         for (population, name), item in self.worst.items():
             place = f"{population}/{name}"
-            if item.relative <= TOLERANCE:
-                yield Finding(place, "holds", f"relative difference up to {item.relative:.1e}")
+            relative = item.gap / self.scale[population, name] if item.gap else 0.0
+            if relative <= TOLERANCE:
+                yield Finding(place, "holds", f"relative difference up to {relative:.1e}")
                 continue
             yield Finding(
                 place,
                 "fails",
-                f"relative difference {item.relative:.3g} in the step that ends at "
+                f"relative difference {relative:.3g} in the step that ends at "
                 f"{item.step * self.dt_s * 1e3:.6g} ms: {item.ours:.9g} in "
                 f"{population}[{item.cell}], expected {item.expected:.9g}",
                 _HINT,
@@ -304,6 +308,8 @@ class _Comparison:
             expected.append(any("/" not in port for port in sent))
         (spikes,) = self.compiled.run(1)
         self.sent[step] = spikes
+        for cell, _ in self.cells:
+            self._advance_own(cell, step)
         for (cell, interpreter), spiked in zip(self.cells, expected, strict=True):
             self._tell_spikes(cell, step, spiked, spikes)
             for name, here in self._compared(cell):
@@ -314,18 +320,10 @@ class _Comparison:
             self._follow(cell, interpreter)
 
     def _sum_own(self, cell: Cell, interpreter: Interpreter, step: int) -> None:
-        """Do the step of each connection's own synapse; give the cell what they add up to."""
+        """Let events arrive at each connection's own synapse; give the cell what they add up to."""
         for own in cell.own:
             projection, synapses = own.projection, own.synapses
-            peers = read_at_other_end(projection)
-            for item in projection.dynamics.requirements:
-                if item.name in peers:
-                    values = self.compiled.values(projection.pre, peers[item.name])
-                    synapses.set(item.name, values[projection.pre_cells[own.chosen]])
-                else:
-                    synapses.set(
-                        item.name, self.compiled.values(cell.population, item.name)[cell.index]
-                    )
+            self._show_cells(cell, own)
             synapses.n_done = step
             ports = dict.fromkeys(
                 item.port for item in projection.dynamics.on_events if "/" not in item.port
@@ -334,7 +332,24 @@ class _Comparison:
             synapses.receive(dict.fromkeys(ports, cells))
             for parameter, variable in own.totals.items():
                 interpreter.set(parameter, synapses.value(variable).sum())
-            synapses.advance()
+
+    def _advance_own(self, cell: Cell, step: int) -> None:
+        """Do the step of each connection's own synapse, after those of the cells."""
+        for own in cell.own:
+            self._show_cells(cell, own)
+            own.synapses.n_done = step
+            own.synapses.advance()
+
+    def _show_cells(self, cell: Cell, own: Own) -> None:
+        """Give synapses what they read of the cells at their ends, as it is now."""
+        peers = read_at_other_end(own.projection)
+        for item in own.projection.dynamics.requirements:
+            if item.name in peers:
+                values = self.compiled.values(own.projection.pre, peers[item.name])
+                own.synapses.set(item.name, values[own.projection.pre_cells[own.chosen]])
+            else:
+                value = self.compiled.values(cell.population, item.name)[cell.index]
+                own.synapses.set(item.name, value)
 
     def _tell_spikes(self, cell: Cell, step: int, expected: bool, spikes: Spikes) -> None:
         found = cell.index in spikes.get(cell.population, ())
@@ -387,12 +402,16 @@ def _limits(
     found: dict[str, list[float]] = {}
     for compare in (item for expr in dynamics.expressions() for item in _compares(expr)):
         for name in names(compare) & wanted:
-            # Where a difference is 0 that grows or falls as the name does.
+            # Where a difference is 0 that is a straight line in the name.
             difference = Binary("-", compare.left, compare.right)
             at_0 = _evaluated(difference, {**constants, **values, name: 0.0})
             at_1 = _evaluated(difference, {**constants, **values, name: 1.0})
-            if at_0 is not None and at_1 is not None and at_0 != at_1:
-                found.setdefault(name, []).append(at_0 / (at_0 - at_1))
+            if at_0 is None or at_1 is None or at_0 == at_1:
+                continue
+            zero = at_0 / (at_0 - at_1)
+            there = evaluate_scalar(difference, {**constants, **values, name: zero})
+            if abs(there) <= _STRAIGHT * (abs(at_0) + abs(at_1)):
+                found.setdefault(name, []).append(zero)
     return found
 
 

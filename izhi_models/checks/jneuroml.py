@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ from izhi_models.lems.read import core_archive
 Floats = NDArray[np.float64]
 
 _MEMORY = "-Xmx2G"
+_CELL = re.compile(r"\[\d+\]|/\d+/")  # in a path that leads to a cell
 _OUTPUTS = ("Display", "OutputFile", "EventOutputFile")
 
 
@@ -63,6 +65,7 @@ def run_jneuroml(
     step: str | None = None,
     length: str | None = None,
     limit_s: float = 120.0,
+    network: str = "",
 ) -> Reference:
     """Run a file in jNeuroML.
 
@@ -80,6 +83,8 @@ def run_jneuroml(
         Another step and length than those of the file: ``0.001ms``.
     limit_s : float
         Seconds after which it is given up.
+    network : str
+        Before paths into the network, if the target is not that: ``net/``.
 
     Raises
     ------
@@ -95,7 +100,9 @@ def run_jneuroml(
         )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        copy = _copy(path, out, quantities, cells, step, length)
+        inside = [network + item if _CELL.search(item) else item for item in quantities]
+        sources = [network + item for item in cells]
+        copy = _copy(path, out, inside, sources, step, length)
         try:
             done = subprocess.run(
                 [str(java), _MEMORY, "-jar", str(core_archive()), copy.name, "-nogui"],

@@ -20,6 +20,7 @@ from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dynamics import Dynamics, Variable
 from izhi_models.ir.evaluate import Interpreter
 from izhi_models.ir.passes import exact_times, order_derived
+from izhi_models.ir.rewrite import rename_all
 from izhi_models.network import PEER, WEIGHT, Network, Parts, Population, Projection, Values
 
 Floats = NDArray[np.float64]
@@ -91,6 +92,9 @@ class Cell:
         Names of states and variables here, by those in the lowered population.
     sources : list of Source
     own : list of Own
+    peers : dict of str to (str, int, str)
+        What synapses read of other cells, where they are not kept apart: requirement, and
+        population, cell and name there.
     uncertain : frozenset of str
         What follows from random numbers.
     """
@@ -102,6 +106,7 @@ class Cell:
     names: dict[str, str]
     sources: list[Source] = field(default_factory=list)
     own: list[Own] = field(default_factory=list)
+    peers: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     uncertain: frozenset[str] = frozenset()
 
     def interpreter(self, dt_s: float, method: str) -> Interpreter:
@@ -169,6 +174,7 @@ class _Builder:
         self.names: dict[str, str] = {}
         self.sources: list[Source] = []
         self.own: list[Own] = []
+        self.peers: dict[str, tuple[str, int, str]] = {}
 
     def build(self) -> Cell:
         self._add_inputs()
@@ -192,6 +198,7 @@ class _Builder:
             {**dict(zip(own, own, strict=True)), **self._shared_names(known)},
             self.sources,
             self.own,
+            self.peers,
             uncertain(whole),
         )
 
@@ -231,9 +238,15 @@ class _Builder:
                     self.names[place] = free[source.id].pop(0)
 
     def _add_connection(self, projection: Projection, number: int) -> None:
-        place = self._add(
-            projection.attachment, projection.dynamics, _connection(projection, number)
-        )
+        dynamics = projection.dynamics
+        peers = read_at_other_end(projection)
+        if peers:
+            own = {name: f"{name}@{len(self.attached)}" for name in peers}
+            dynamics = rename_all(dynamics, own, {})
+            cell = int(projection.pre_cells[number])
+            for name, read in peers.items():
+                self.peers[own[name]] = (projection.pre, cell, read)
+        place = self._add(projection.attachment, dynamics, _connection(projection, number))
         for port in dict.fromkeys(
             item.port for item in projection.dynamics.on_events if "/" not in item.port
         ):
@@ -341,6 +354,36 @@ def uncertain(dynamics: Dynamics) -> frozenset[str]:
             if any(is_random(item) or names(item) & found for item in expressions):
                 found.add(name)
     return frozenset(found)
+
+
+def certain_cells(parts: Parts) -> dict[str, NDArray[np.bool_]]:
+    """Return which cells of each population no random number of the run reaches.
+
+    Parameters
+    ----------
+    parts : Parts
+    """
+    found = {
+        name: np.full(item.size, not draws(item.dynamics))
+        for name, item in parts.populations.items()
+    }
+    for source in parts.inputs:
+        if draws(source.dynamics):
+            found[source.population][source.cells] = False
+    before = -1
+    while (now := sum(int(item.sum()) for item in found.values())) != before:
+        before = now
+        for projection in parts.projections:
+            reached = ~found[projection.pre][projection.pre_cells]
+            if draws(projection.dynamics):
+                reached[:] = True
+            found[projection.post][projection.post_cells[reached]] = False
+    return found
+
+
+def draws(dynamics: Dynamics) -> bool:
+    """Return whether a dynamics draws random numbers, at its start or later."""
+    return any(is_random(item) for item in dynamics.expressions())
 
 
 def chosen_cells(oracle: Oracle, population: str, most: int) -> list[int]:

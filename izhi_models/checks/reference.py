@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.checks.jneuroml import Reference, run_jneuroml
+from izhi_models.checks.oracle import certain_cells, draws
 from izhi_models.checks.report import Figure, Finding
 from izhi_models.checks.trains import coincidence, van_rossum
 from izhi_models.errors import BackendError, InputError, RunError
-from izhi_models.expr import is_random
 from izhi_models.ir.linearity import Coupling
 from izhi_models.lems.targets import sent_ports
 from izhi_models.network import Network
@@ -28,6 +28,7 @@ from izhi_models.results import Results
 from izhi_models.units import display_unit
 
 Floats = NDArray[np.float64]
+Certain = dict[str, NDArray[np.bool_]]
 
 _FINER = 4
 _LEAST_FALL = 0.6  # of a difference, when the step becomes a quarter
@@ -75,12 +76,17 @@ def check_reference(
     if plan is None or model.path.suffix != ".xml" or model.settings:
         return [_skipped("jNeuroML runs LEMS files with a Simulation, as they are")], []
     network = model.network
-    if _draws(network):
-        return [_skipped("the model draws random numbers, and jNeuroML has its own")], []
+    certain, left_out = _certain(network)
+    if certain is None:
+        return left_out, []
     if network.n_neurons * plan.length_s / plan.step_s > _MOST_CELL_STEPS:
         return [_skipped("jNeuroML would take too long for a network of this size")], []
-    cells = list(_spiking_cells(network))[:_MOST_CELLS]
-    quantities = list(model.experiment.quantities)
+    cells = list(_spiking_cells(network, certain))[:_MOST_CELLS]
+    quantities = [
+        name
+        for name, item in model.experiment.quantities.items()
+        if certain[item.population][item.index]
+    ]
     try:
         pair = _pair(model, quantities, cells, method, 1, limit_s)
     except (BackendError, RunError) as error:
@@ -97,25 +103,40 @@ def check_reference(
             finer = None
     findings = [_of_trace(model, pair, finer, name) for name in quantities]
     findings += [_of_spikes(model, pair, finer, cell) for cell in cells]
-    return findings, [_figure(pair, name) for name in quantities[:8]]
+    return [*findings, *left_out], [_figure(pair, name) for name in quantities[:8]]
 
 
 def _skipped(reason: str) -> Finding:
     return Finding("reference", "skipped", reason)
 
 
-def _draws(network: Network) -> bool:
-    seen = {id(item.dynamics): item.dynamics for item in network.populations.values()}
-    return network.seed is not None or any(
-        is_random(expr) for item in seen.values() for expr in item.expressions()
-    )
+def _certain(network: Network) -> tuple[Certain | None, list[Finding]]:
+    """Return which cells can be compared, since no random number reaches them."""
+    own = "and jNeuroML draws its own"
+    if network.seed is not None:
+        return None, [_skipped(f"a rule draws the connections at random, {own}")]
+    if network.parts is not None:
+        certain = certain_cells(network.parts)
+    else:
+        is_random = any(draws(item.dynamics) for item in network.populations.values())
+        certain = {
+            name: np.full(item.size, not is_random) for name, item in network.populations.items()
+        }
+    left_out = [
+        Finding(name, "skipped", f"random numbers reach {n} of its {cells.size} cells, {own}")
+        for name, cells in certain.items()
+        if (n := int((~cells).sum()))
+    ]
+    if not any(cells.any() for cells in certain.values()):
+        return None, left_out
+    return certain, left_out
 
 
-def _spiking_cells(network: Network) -> Iterator[str]:
+def _spiking_cells(network: Network, certain: Certain) -> Iterator[str]:
     for population in network.populations.values():
         if not sent_ports(population.dynamics):
             continue
-        for index in range(population.size):
+        for index in np.flatnonzero(certain[population.id]).tolist():
             if population.positions is not None:
                 yield f"{population.id}/{index}/{population.component}"
             else:
@@ -127,12 +148,22 @@ def _pair(
 ) -> _Pair:
     dt_s = model.step() / factor
     step = None if factor == 1 else f"{dt_s * 1e3:.12g}ms"
-    theirs = run_jneuroml(model.path, quantities, cells, step=step, limit_s=limit_s)
+    theirs = run_jneuroml(
+        model.path, quantities, cells, step=step, limit_s=limit_s, network=_network_path(model)
+    )
     run = model.compile(dt=dt_s, method=method)
     try:
         return _Pair(run.simulate(), theirs, dt_s)
     finally:
         run.close()
+
+
+def _network_path(model: Model) -> str:
+    """Return the path from the target to the network that it holds, if it does."""
+    target = model.experiment.target
+    if target.network is None or not target.holders:
+        return ""
+    return "".join(f"{part.id}/" for part in (*target.holders[1:], target.network))
 
 
 def _samples(pair: _Pair, name: str) -> tuple[Floats, Floats, float]:

@@ -335,8 +335,7 @@ class Interpreter:
     def receive(self, arrivals: Mapping[str, Sequence[int]]) -> None:
         """Let events arrive now, and compute what the next step starts from.
 
-        Unlike in `advance`, they read what is derived from the present states, not from those at
-        the start of the step before. What they make a component send at once is lost.
+        What they make a component send at once is lost.
 
         Parameters
         ----------
@@ -346,7 +345,6 @@ class Interpreter:
         scope = self._scope
         scope[TIME_NAME] = np.full(self.n, (self.n_done + 1) * self.dt)
         with _quiet():
-            self._define()
             for port, cells in arrivals.items():
                 self._receive(port, cells, {})
             self._define()
@@ -387,6 +385,7 @@ class Interpreter:
     def _receive(self, port: str, cells: Sequence[int], sent: dict[str, list[int]]) -> None:
         counts = np.bincount(np.asarray(cells, dtype=np.int64), minlength=self.n)
         while counts.any():
+            self._define()
             chosen = counts > 0
             for item in self.step.on_events:
                 if item.port == port:

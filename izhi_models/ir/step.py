@@ -8,7 +8,13 @@ The interpreter and every back end execute this and add no meaning of their own:
 4. Blocks are done in order: where the test holds on the new states (definitions keep their
    values), assignments are made in order, each seeing those before it, then events are sent.
 
-A back end adds delivery of events: what arrives in a step acts before 2.
+A back end adds delivery of events. What arrives in a step acts before 2, one event after the
+other; what an event reads of derived variables follows from the states as they are when it
+arrives, and not from those of the step before.
+
+A synapse that is integrated for itself, apart from the cells at its two ends, is part of no cell's
+step: events act on it, and the cell adds up what it shows, before 2; its own 2 to 4 follow after 4
+of the cells, which it reads as they are then.
 
 Definitions cover what a method needs inside the step; those that carry the name of a derived
 variable are what is recorded of it, and what blocks read.

@@ -13,6 +13,7 @@ from izhi_models.checks import check
 from izhi_models.checks.trains import coincidence, van_rossum
 from izhi_models.cli import commands
 from izhi_models.errors import CheckError, InputError
+from izhi_models.ir import integrators
 from tests.conftest import WriteModel
 
 IAF = (
@@ -48,6 +49,49 @@ def test_the_order_of_convergence_is_that_of_the_method(
     (found,) = [item for item in report.rung("trajectory").findings if item.what == "pop[0]/v"]
     orders = found.measured.split("order ")[1].split(", expected")[0].split(", ")
     assert all(least <= float(order) <= most for order in orders), found.measured
+
+
+def test_an_order_that_is_too_low_fails(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(integrators.METHODS, "midpoint", integrators.euler)
+    with pytest.raises(CheckError, match=r"pop\[0\]/v: order 1\.0.*expected 2, though nothing"):
+        check(model, ["trajectory"], method="midpoint").raise_if_failed()
+
+
+def test_an_edge_inside_a_step_excuses_the_order(write_model: WriteModel) -> None:
+    inside = PULSE.replace('"2ms"', '"2.0333333ms"')
+    path = write_model(IAF.format(C="0.1nF") + inside, NETWORK, RUN)
+    report = check(path, ["trajectory"], method="midpoint")
+    report.raise_if_failed()
+    assert (
+        "an edge inside a step, at 2.0333333 ms" in report.rung("trajectory").findings[0].measured
+    )
+
+
+def test_cells_that_read_each_other_are_solved_together(write_model: WriteModel) -> None:
+    junction = '<gapJunction id="gap" conductance="3nS"/>'
+    network = NETWORK.replace('size="1"', 'size="2"') + (
+        '<electricalProjection id="e" presynapticPopulation="pop" postsynapticPopulation="pop">'
+        '<electricalConnection id="0" preCell="0" postCell="1" synapse="gap"/>'
+        "</electricalProjection>"
+    )
+    path = write_model(IAF.format(C="0.1nF") + PULSE + junction, network, RUN)
+    report = check(path, ["equations", "trajectory"])
+    report.raise_if_failed()
+    (passive,) = [item for item in report.rung("trajectory").findings if "pop[1]" in item.what]
+    assert "order 1.0" in passive.measured  # it moves by the other cell alone
+
+
+def test_cells_that_no_random_number_reaches_are_compared(write_model: WriteModel) -> None:
+    noise = '<spikeGeneratorPoisson id="noise" averageRate="50 Hz"/>'
+    path = write_model(
+        IAF.format(C="0.1nF") + PULSE + noise,
+        NETWORK + '<population id="source" component="noise" size="2"/>',
+        RUN,
+    )
+    report = check(path, ["trajectory"])
+    told = {item.what: item for item in report.rung("trajectory").findings}
+    assert told["pop[0]/v"].verdict == "holds"
+    assert told["source"].measured == "random numbers reach 2 of its 2 cells"
 
 
 def test_a_capacitance_below_zero_and_a_step_too_long_are_told(write_model: WriteModel) -> None:

@@ -15,7 +15,9 @@ from hand_built import (
 )
 
 from izhi_models.errors import InputError
+from izhi_models.expr import parse_expression
 from izhi_models.ir.compose import Attached, compose
+from izhi_models.ir.dynamics import Assignment, Derived, Dynamics, OnEvent, Rate, Variable
 from izhi_models.ir.evaluate import Interpreter, evaluate_scalar, initial_values
 from izhi_models.ir.passes import exact_times, settle_assigned_states
 from izhi_models.units import NONE, PER_TIME, TIME, VOLTAGE
@@ -215,3 +217,29 @@ def test_an_unknown_name_cannot_be_recorded() -> None:
     thing = build(states={"voltage": VOLTAGE})
     with pytest.raises(InputError, match="did you mean 'voltage'"):
         Interpreter(thing, {}, 1, 1.0).run(1, ["voltag"])
+
+
+def test_an_event_reads_what_is_derived_from_the_present_states() -> None:
+    # x falls by a tenth in each step; y gets what is derived from x, twice it, on each event, and x
+    # doubles, so that the second of two events in a step finds the x that the first has left.
+    dynamics = Dynamics(
+        "D",
+        states=(Variable("x", NONE), Variable("y", NONE)),
+        derived=(Derived("d", NONE, parse_expression("2*x")),),
+        rates=(Rate("x", parse_expression("-x")),),
+        start=(Assignment("x", parse_expression("1")),),
+        on_events=(
+            OnEvent(
+                "in",
+                (
+                    Assignment("y", parse_expression("y + d")),
+                    Assignment("x", parse_expression("2*x")),
+                ),
+            ),
+        ),
+        in_ports=("in",),
+    )
+    run = Interpreter(dynamics, {}, 1, 0.1)
+    run.advance()
+    run.advance({"in": [0, 0]})
+    assert run.value("y")[0] == pytest.approx(2 * 0.9 + 2 * 1.8)
