@@ -23,7 +23,7 @@ void Connections::arrange() {
     }
 }
 
-void Connections::place(const Block &block, std::vector<real> *array, const Column &values) {
+void Connections::place(const Block &block, Values *array, const Column &values) {
     for (int64_t i = 0; i < block.pre.size; ++i) {
         const size_t place =
             put(block.pre.integer(i), block.post.integer(i), block.delays.integer(i));
@@ -129,7 +129,7 @@ void Sparse::complete() {
     if (needs_columns) of_column = by_post(columns);
 }
 
-void Sparse::store(std::vector<real> &array, const Column &values) const {
+void Sparse::store(Values &array, const Column &values) const {
     if (is_by_post()) {
         std::vector<int> starts;
         const std::vector<int> places = by_post(starts);
@@ -141,7 +141,7 @@ void Sparse::store(std::vector<real> &array, const Column &values) const {
     }
 }
 
-void Sparse::load(const std::vector<real> &array, real *values) const {
+void Sparse::load(const Values &array, real *values) const {
     if (is_by_post()) {
         std::vector<int> starts;
         for (int place : by_post(starts)) *values++ = array[size_t(place)];
@@ -162,10 +162,10 @@ std::vector<int> Sparse::places(std::vector<int> numbers) const {
     return numbers;
 }
 
-template <typename T>
-static void reorder(std::vector<T> &values, int begin, const std::vector<int> &order) {
+template <typename Array>
+static void reorder(Array &values, int begin, const std::vector<int> &order) {
     if (values.empty()) return;
-    std::vector<T> row;
+    Array row;
     for (int i : order) row.push_back(values[size_t(i)]);
     std::copy(row.begin(), row.end(), values.begin() + begin);
 }
@@ -243,12 +243,12 @@ void Weighted::complete() {
     if (n_cells == 0) Sparse::complete();
 }
 
-void Weighted::store(std::vector<real> &array, const Column &values) const {
+void Weighted::store(Values &array, const Column &values) const {
     if (n_cells == 0) return Sparse::store(array, values);
     each_cell([&](int64_t i, size_t cell) { array[cell] = values.number(i); });
 }
 
-void Weighted::load(const std::vector<real> &array, real *values) const {
+void Weighted::load(const Values &array, real *values) const {
     if (n_cells == 0) return Sparse::load(array, values);
     each_cell([&](int64_t i, size_t cell) { values[i] = array[cell]; });
 }

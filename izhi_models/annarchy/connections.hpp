@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "values.hpp"
+
 // An array of the caller, of 4- or 8-byte numbers; a single number stands for all connections.
 struct Column {
     const void *data;
@@ -71,7 +73,7 @@ struct Arrival {
 // A parameter or variable: one number, or one for each connection.
 struct Member {
     real *single;
-    std::vector<real> *array;
+    Values *array;
     bool varies;
 };
 
@@ -90,7 +92,7 @@ struct Connections {
     void start(int64_t size);
     void count(const Block &block);
     void arrange();
-    void place(const Block &block, std::vector<real> *array, const Column &values);
+    void place(const Block &block, Values *array, const Column &values);
     void finish();
     void disconnect();
 
@@ -104,7 +106,7 @@ struct Connections {
     // What a run changes.
     struct State {
         std::vector<std::vector<std::vector<Arrival>>> queues;
-        std::vector<std::vector<real>> arrays;
+        std::vector<Values> arrays;
     };
 
     State state() const;
@@ -125,8 +127,8 @@ struct Connections {
     virtual void allocate() = 0;
     virtual size_t put(int64_t pre, int64_t post, int64_t delay) = 0;  // returns the place
     virtual void complete() = 0;
-    virtual void store(std::vector<real> &array, const Column &values) const = 0;
-    virtual void load(const std::vector<real> &array, real *values) const = 0;
+    virtual void store(Values &array, const Column &values) const = 0;
+    virtual void load(const Values &array, real *values) const = 0;
 
     int first_post(int part) const { return int(int64_t(n_post) * part / n_parts); }
 
@@ -216,9 +218,9 @@ struct Sparse : Connections {
 
     void complete() override;
 
-    void store(std::vector<real> &array, const Column &values) const override;
+    void store(Values &array, const Column &values) const override;
 
-    void load(const std::vector<real> &array, real *values) const override;
+    void load(const Values &array, real *values) const override;
 
   private:
     // Rows are short and far from each other, which the processor cannot foresee: in networks beyond
@@ -255,14 +257,14 @@ struct Sparse : Connections {
 // Connections that add a weight. Where at least half of all pairs are connected, with one delay,
 // they are stored as a matrix, which takes less memory and time; a weight that is missing is 0.
 struct Weighted : Sparse {
-    Weighted(int n_pre, int n_post, int n_parts, const std::vector<real> &weights)
+    Weighted(int n_pre, int n_post, int n_parts, const Values &weights)
         : Sparse(n_pre, n_post, n_parts, false), weights(weights) {}
 
     std::vector<int> places(std::vector<int> numbers) const override;
 
   protected:
     // Adds what arrives to the sums of the postsynaptic neurons.
-    void add(int part, const std::vector<int> &spiked, std::vector<real> &sums) {
+    void add(int part, const std::vector<int> &spiked, Values &sums) {
         if (n_cells == 0) {
             std::vector<Arrival> &now = arrive(part, spiked);
             add_each(now, weights.data(), sums.data());
@@ -290,12 +292,12 @@ struct Weighted : Sparse {
 
     void complete() override;
 
-    void store(std::vector<real> &array, const Column &values) const override;
+    void store(Values &array, const Column &values) const override;
 
-    void load(const std::vector<real> &array, real *values) const override;
+    void load(const Values &array, real *values) const override;
 
   private:
-    const std::vector<real> &weights;
+    const Values &weights;
     int64_t n_cells = 0;       // of the matrix; 0 if there is none
     std::vector<bool> taken;   // cells with a connection
     std::vector<int> cell_of;  // of each connection as it was given; empty if they are in order
@@ -344,7 +346,7 @@ struct Counted : Sparse {
         : Sparse(n_pre, n_post, n_parts, false), weight(weight) {}
 
   protected:
-    void add(int part, const std::vector<int> &spiked, std::vector<real> &sums) {
+    void add(int part, const std::vector<int> &spiked, Values &sums) {
         std::vector<Arrival> &now = arrive(part, spiked);
         add_each(now, weight, sums.data());
         now.clear();

@@ -196,7 +196,7 @@ API int izhi_record_connections(
     int projection, int member, const int *numbers, int64_t size, int period) {
     return guarded([&] {
         const Connections &found = *projections[size_t(projection)];
-        std::vector<real> &array = *found.members[size_t(member)].array;
+        Values &array = *found.members[size_t(member)].array;
         const std::vector<int> places = found.places({numbers, numbers + size});
         const View source{array.data(), int64_t(array.size())};
         traces.emplace_back(new Trace(source, places.data(), size, period));

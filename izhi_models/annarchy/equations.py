@@ -95,8 +95,8 @@ class Emission:
             spike = self._spike(reset)
         elif any(events):
             spike = " or ".join(f"({flag} > 0.5)" for flag in events if flag)
-        equations = self._equations(spike, reset)
         reset_texts = self._reset(reset)
+        equations = self._equations(reset_texts)
         read = {word for item in equations for word in words(item.text)}
         read |= {word for text in (spike or "", *reset_texts) for word in words(text)}
         unseen = {item.symbol for item in equations if item.is_temporary}
@@ -123,12 +123,11 @@ class Emission:
             size,
         )
 
-    def _equations(self, spike: str | None, reset: Block | None) -> tuple[Equation, ...]:
-        """Return all equations; what nothing but equations reads is a temporary."""
+    def _equations(self, reset_texts: tuple[str, ...]) -> tuple[Equation, ...]:
+        """Return all equations; what is read within the step only is a temporary."""
         states = {item.name for item in self.step.states}
         seen = {item.symbol for name, item in self.symbols.items() if name in states | self.kept}
-        for text in (spike or "", *self._reset(reset)):
-            seen |= words(text)
+        seen |= {word for text in reset_texts for word in words(text)}
         return tuple(replace(item, is_temporary=item.symbol not in seen) for item in self.equations)
 
     def _declare(

@@ -11,11 +11,12 @@
 #include <vector>
 
 #include "random.hpp"
+#include "values.hpp"
 
 // A number for each cell. Where all are equal, every block reads those of the first, which stay in
 // the fastest cache.
 class Parameter {
-    std::vector<real> values;
+    Values values;
     bool is_same = false;
 
   public:
@@ -58,19 +59,19 @@ struct Cells {
         return int(int64_t(n_blocks) * part / int64_t(found.size()));
     }
 
-    // Resets the cells of a block whose condition holds. Few do, so whole stretches are passed over.
-    template <typename Condition, typename Reset>
-    void gather(int part, int begin, int n, Condition condition, Reset reset) {
+    // Resets the cells of a block that fire. Few do, so whole stretches are passed over.
+    template <typename Reset>
+    void gather(int part, int begin, int n, real (&fires)[block_size], Reset reset) {
         constexpr int stretch = 64;
         std::vector<int> &list = found.size() == 1 ? spiked : found[size_t(part)];
+        std::fill(fires + n, fires + block_size, real(0));
         for (int first = 0; first < n; first += stretch) {
-            const int stop = std::min(first + stretch, n);
-            int any = 0;
-#pragma omp simd reduction(| : any)
-            for (int i = first; i < stop; ++i) any |= condition(i) ? 1 : 0;
-            if (!any) continue;
-            for (int i = first; i < stop; ++i) {
-                if (!condition(i)) continue;
+            real sum = 0;
+#pragma omp simd reduction(+ : sum)
+            for (int i = 0; i < stretch; ++i) sum += fires[first + i];
+            if (sum == 0) continue;
+            for (int i = first; i < first + stretch; ++i) {
+                if (fires[i] == 0) continue;
                 reset(i);
                 list.push_back(begin + i);
             }

@@ -7,6 +7,7 @@ and look at every cell for a spike. This module runs only in the process of `gen
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -43,7 +44,10 @@ struct PopStruct{number} : Cells {{
 {draws}
             #pragma omp simd
             for (int i = 0; i < n; ++i) {{
+{reads}
+
 {equations}
+{writes}
             }}
 {spikes}
         }}
@@ -53,32 +57,36 @@ struct PopStruct{number} : Cells {{
 """
 
 _DRAW = """\
-real {name}[block_size];
+alignas(64) real {name}[block_size];
 {distribution}.fill(generators[size_t(block)], {name}, n);
 """
 
-_SPIKES = """\
-gather(
-    part, begin, n,
-    [&](int i) {{ return {condition}; }},
-    [&](int i) {{
+_FIRES = "alignas(64) real fires[block_size];\n"
+_FIRE = "fires[i] = {condition} ? 1 : 0;\n"
+_GATHER = """\
+gather(part, begin, n, fires, [&](int i) {{
 {reset}
-    }});
+}});
 """
 
-# By type of a quantity.
+# By type of a quantity. A loop reads all it needs first: what it read within a choice, vectors
+# would wait for.
 _INITIAL = {
     "real": "{0} = 0;",
     "Parameter": "{0}.assign(size);",
-    "std::vector<real>": "{0}.assign(size_t(size), real(0));",
+    "Values": "{0}.assign(size_t(size), real(0));",
 }
 _PREPARED = {"Parameter": "{0}.prepare();"}
-# Without variables of their own, the compiler fears that to write one changes another.
 _PLACES = {
     "real": "const real {0} = this->{0};",
-    "Parameter": "const real *const {0} = this->{0}.block(begin);",
-    "std::vector<real>": "real *const {0} = this->{0}.data() + begin;",
+    "Parameter": "const real *const {0}_block = {0}.block(begin);",
+    "Values": "real *const {0}_block = {0}.data() + begin;",
 }
+_READS = {
+    "Parameter": "const real {0} = {0}_block[i];",
+    "Values": "real {0} = {0}_block[i];",
+}
+_WRITES = {"Values": "{0}_block[i] = {0};"}
 _DISTRIBUTIONS = {"Normal": "Normal<real>", "Uniform": "Uniform<real>"}
 
 
@@ -128,7 +136,7 @@ def _struct(number: int, neuron: Neuron, program: Program, description: dict[str
     sums = sorted({f"g_{item.target}" for item in program.projections if item.post == number})
     kinds = {
         **{item.symbol: "real" if item.is_global else "Parameter" for item in neuron.parameters},
-        **dict.fromkeys((*neuron.variables, *sums), "std::vector<real>"),
+        **dict.fromkeys((*neuron.variables, *sums), "Values"),
     }
     draws = [
         _DRAW.format(
@@ -137,16 +145,21 @@ def _struct(number: int, neuron: Neuron, program: Program, description: dict[str
         )
         for entry in description["random_distributions"]
     ]
-    equations = _in_variables(generate_equation_code(description, "local", padding=4), neuron, sums)
+    spike = description["spike"] if neuron.spike is not None else None
+    fire = _FIRE.format(condition=spike["spike_cond"]) if spike else ""
+    equations = generate_equation_code(description, "local", padding=4)
+    step = _in_variables(f"{equations}\n{indent(fire, ' ' * 16)}", kinds, neuron.temporaries)
     return _STRUCT.format(
         number=number,
         declarations=_lines(kinds, {kind: f"{kind} {{0}};" for kind in set(kinds.values())}, 4),
         initial=_lines(kinds, _INITIAL, 8),
         prepared=_lines(kinds, _PREPARED, 8),
         places=_lines(kinds, _PLACES, 12),
-        draws=_filled("".join(draws), 12),
-        equations=_filled(equations, 0),
-        spikes=_filled(_spikes(neuron, description["spike"]), 12),
+        draws=_filled("".join([*draws, *([_FIRES] if spike else [])]), 12),
+        reads=_lines(kinds, _READS, 16),
+        equations=_filled(step, 0),
+        writes=_lines(kinds, _WRITES, 16),
+        spikes=_filled(_gather(spike, kinds), 12) if spike else "",
     )
 
 
@@ -156,32 +169,24 @@ def _lines(kinds: dict[str, str], forms: dict[str, str], depth: int) -> str:
     return indent("\n".join(lines), " " * depth)
 
 
-def _in_variables(code: str, neuron: Neuron, sums: list[str]) -> str:
-    """Make each quantity a variable of the loop, and let arrays be read and written once.
-
-    Compilers split a loop at choices, and would store and load in each part again.
-    """
-    for symbol in neuron.temporaries:
+def _in_variables(code: str, kinds: Iterable[str], temporaries: Iterable[str]) -> str:
+    """Make each quantity a variable of the loop."""
+    for symbol in temporaries:
         code = re.sub(rf"(?m)^(\s*){_place(symbol)} =", rf"\1const real {symbol} =", code)
+    for symbol in (*kinds, *temporaries):
         code = re.sub(_place(symbol), symbol, code)
-    changing = (*neuron.variables, *sums)
-    for symbol in changing:
-        code = re.sub(_place(symbol), f"{symbol}_now", code)
-    place = "%(local_index)s"
-    before = "".join(f"real {symbol}_now = {symbol}{place};\n" for symbol in changing)
-    after = "".join(f"{symbol}{place} = {symbol}_now;\n" for symbol in changing)
-    return indent(before, " " * 16) + code + "\n" + indent(after, " " * 16)
+    return code
 
 
 def _place(symbol: str) -> str:
     return rf"\b{symbol}%\(local_index\)s"
 
 
-def _spikes(neuron: Neuron, description: dict[str, Any]) -> str:
-    if neuron.spike is None:
-        return ""
-    reset = "\n".join(entry["cpp"] for entry in description["spike_reset"])
-    return _SPIKES.format(condition=description["spike_cond"], reset=indent(reset, " " * 8))
+def _gather(spike: dict[str, Any], kinds: Iterable[str]) -> str:
+    reset = "\n".join(entry["cpp"] for entry in spike["spike_reset"])
+    for symbol in kinds:
+        reset = re.sub(_place(symbol), f"{symbol}_block[i]", reset)
+    return _GATHER.format(reset=indent(reset, " " * 4))
 
 
 def _filled(code: str, depth: int) -> str:

@@ -65,7 +65,8 @@ class Equation:
         ODEs advance by forward Euler, all in a row of them from the same state; other methods are
         written as assignments.
     is_temporary : bool
-        Only later equations of the same neuron read it, so that no array holds it.
+        Only later equations of the same neuron, and its spike condition, read it, so that no array
+        holds it.
     """
 
     symbol: str
@@ -86,7 +87,8 @@ class Neuron:
     equations : tuple of Equation
         In the order of evaluation.
     spike : str or None
-        Condition on the new state; None for cells that never spike.
+        Condition on the new state, and on what exists within the step; None for cells that never
+        spike.
     reset : tuple of str
         Assignments done after a spike.
     size : int
@@ -390,7 +392,7 @@ def _neuron_faults(neuron: Neuron, sums: set[str]) -> Iterator[str]:
     for name in sorted(sums - {word for item in neuron.equations for word in words(item.text)}):
         yield f"no equation reads {name!r}"
     if neuron.spike is not None:
-        yield from expression_faults(neuron.spike, known)
+        yield from expression_faults(neuron.spike, set(everything))
     elif neuron.reset:
         yield "a reset without a spike condition"
     for text in neuron.reset:

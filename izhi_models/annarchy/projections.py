@@ -165,11 +165,7 @@ class _Writer:
         )
 
     def _declaration(self, symbol: str) -> str:
-        return (
-            f"    real {symbol} = 0;"
-            if symbol in self.single
-            else f"    std::vector<real> {symbol};"
-        )
+        return f"    real {symbol} = 0;" if symbol in self.single else f"    Values {symbol};"
 
     def _member(self, symbol: str) -> str:
         varies = "true" if symbol in self.item.changing else "false"

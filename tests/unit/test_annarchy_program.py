@@ -124,7 +124,7 @@ def test_verify_program__division_of_integers__is_refused(text):
         ({"reset": ("v_4 = Uniform(0.0, 1.0)",)}, "unknown name 'Uniform'"),
         ({"spike": None}, "a reset without a spike condition"),
         ({"equations": (replace(NEURON.equations[1], is_temporary=True),)}, "an ODE for the temp"),
-        ({"spike": "i_3 > 1.0", "equations": HIDDEN}, "unknown name 'i_3'"),
+        ({"reset": ("v_4 = i_3",), "equations": HIDDEN}, "unknown name 'i_3'"),
         ({"equations": (*HIDDEN[1:], HIDDEN[0])}, "reads 'i_3' before it is set"),
     ],
 )
