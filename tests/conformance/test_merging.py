@@ -248,3 +248,40 @@ def test_large_populations_do_not_compute_what_only_others_need(tmp_path: Path) 
         )
         lowerings.append(izhi_models.load(path).lower([]))
     assert [len(item.program.neurons) for item in lowerings] == [1, 2]
+
+
+def test_one_cell_populations_compute_what_large_ones_do(tmp_path: Path) -> None:
+    """Half of the cells have three synapses, the others one of them.
+
+    Slots for three at all cells would cost more than a second neuron, also if each cell is a
+    population and adds little to that.
+    """
+    programs = []
+    for size in (100, 1):
+        names = [f"p{n}" for n in range(200 // size)]
+        parts = [f'<population id="{name}" component="cell" size="{size}"/>' for name in names]
+        for synapse, first in (("fast", 0), ("slow", 100), ("late", 100), ("fast", 100)):
+            for cell in range(first, first + 100):
+                name, index = names[cell // size], cell % size
+                parts.append(
+                    f'<projection id="{synapse}{cell}" presynapticPopulation="p0" '
+                    f'postsynapticPopulation="{name}" synapse="{synapse}"><connectionWD id="0" '
+                    f'preCellId="../p0[0]" postCellId="../{name}[{index}]" weight="1" '
+                    'delay="1ms"/></projection>'
+                )
+        path = tmp_path / f"{size}.xml"
+        path.write_text(
+            '<Lems><Include file="Cells.xml"/><Include file="Networks.xml"/>'
+            '<iafCell id="cell" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="1pF" '
+            'leakConductance="1nS"/>'
+            + "".join(
+                f'<expOneSynapse id="{synapse}" gbase="1nS" erev="{erev}mV" tauDecay="5ms"/>'
+                for synapse, erev in (("fast", 0), ("slow", -80), ("late", -70))
+            )
+            + f'<network id="net">{"".join(parts)}</network></Lems>'
+        )
+        programs.append(izhi_models.load(path).lower([]).program)
+    few, many = programs
+    assert [item.size for item in few.neurons] == [item.size for item in many.neurons] == [100, 100]
+    assert [item.equations for item in few.neurons] == [item.equations for item in many.neurons]
+    assert few.projections == many.projections
