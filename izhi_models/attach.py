@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.expr import names
-from izhi_models.ir.aggregate import Aggregate, NotAggregable
+from izhi_models.expr import ONE, names
+from izhi_models.ir.aggregate import Aggregate, Arrival, NotAggregable
 from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dynamics import TIME_NAME, Dynamics, Variable
 from izhi_models.ir.passes import order_derived
+from izhi_models.ir.receive import arriving, receive
 from izhi_models.network import Input, Placed, Population, Projection
 from izhi_models.slots import Component, Kind, Needs, Structures, share
 
@@ -49,7 +50,12 @@ def attach(
         projection whose cells have its synapse in different slots becomes one for each slot.
     """
     structures = Structures()
-    needs = {item.id: Needs(item, structures) for item in populations}
+    ports: dict[str, dict[str, None]] = {}
+    for projection in projections:
+        if projection.port:
+            ports.setdefault(projection.post, {})[projection.port] = None
+    receiving = [_receiving(item, tuple(ports.get(item.id, ()))) for item in populations]
+    needs = {item.id: Needs(item, structures, ports.get(item.id, ())) for item in receiving}
     for source in inputs:
         needs[source.population].add_input(source)
     for projection in projections:
@@ -63,6 +69,18 @@ def attach(
     return (
         [finished[name] for name in needs],
         [part for item in projections for part in clusters[item.post].connect(item)],
+    )
+
+
+def _receiving(population: Population, ports: tuple[str, ...]) -> Population:
+    """Return a population whose cells get events themselves, on some of their ports."""
+    if not ports:
+        return population
+    nothing = {arriving(port): 0.0 for port in ports}  # before the start
+    return replace(
+        population,
+        dynamics=order_derived(receive(population.dynamics, ports)),
+        values={**population.values, **nothing},
     )
 
 
@@ -123,6 +141,9 @@ class _Cluster:
         """Yield a projection to one of the populations with what it adds to, slot by slot."""
         if projection.size == 0:
             yield projection
+            return
+        if projection.port:
+            yield replace(projection, arrivals=(Arrival(arriving(projection.port), ONE),))
             return
         kind = self.members[projection.post].kind(projection)
         places = self.places[kind]

@@ -37,14 +37,15 @@ def describe_network(network: Network, program: Program | None = None) -> str:
 
 def _synapses(network: Network) -> Iterator[str]:
     """Yield, for each synapse component, how often it is integrated, and why not once per cell."""
-    found: dict[tuple[str, tuple[str, ...]], int] = {}
+    found: dict[tuple[str, str, tuple[str, ...]], int] = {}
     for item in network.projections:
-        key = (item.synapse, item.reasons)
+        key = (item.synapse, item.port, item.reasons)
         found[key] = found.get(key, 0) + item.size
     yield "synapses"
-    for (synapse, reasons), size in found.items():
+    for (synapse, port, reasons), size in found.items():
         kind = "connection" if reasons else "cell"
-        yield f"  {synapse}: integrated once per {kind}, {_counted(size, 'connection')}"
+        what = f"none, events to {port}" if port else f"{synapse}: integrated once per {kind}"
+        yield f"  {what}, {_counted(size, 'connection')}"
         yield from (f"    because {reason}" for reason in reasons)
 
 

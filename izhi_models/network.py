@@ -330,6 +330,9 @@ class Projection:
         Where it is declared.
     post_segments : int32 array (n,), optional
         On which segment each ends, on cells of several compartments.
+    port : str
+        Of the postsynaptic cell, where events go to that itself: synapse, attachment and dynamics
+        are empty then.
     """
 
     id: str
@@ -348,6 +351,7 @@ class Projection:
     order: NDArray[np.int64] = field(default_factory=_last)
     span: Span | None = field(default=None, compare=False, repr=False)
     post_segments: NDArray[np.int32] | None = None
+    port: str = ""
 
     @property
     def size(self) -> int:

@@ -30,6 +30,7 @@ from izhi_models.ir.passes import order_derived
 from izhi_models.ir.step import METHODS
 from izhi_models.lems.components import Model as Declarations
 from izhi_models.lems.components import read_model
+from izhi_models.lems.instances import networks_of
 from izhi_models.lems.lower import lower_component
 from izhi_models.lems.network import DEFAULT_SEED
 from izhi_models.lems.parameters import Parameter, find_parameter
@@ -580,7 +581,7 @@ def show(path: str | Path) -> str:
     """
     declarations = read_model(find_model(str(path)))
     raise_if_errors(find_faults(declarations))
-    if declarations.of_type("network"):
+    if networks_of(declarations):
         network = lower_experiment(declarations).network
         return describe_network(network, lower_network(network, {}).program) + "\n"
     parts = []

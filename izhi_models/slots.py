@@ -7,7 +7,7 @@ time of compilation. `share` weighs one against the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,11 +102,13 @@ class Component:
 class Needs:
     """What is attached to one population."""
 
-    def __init__(self, population: Population, structures: Structures) -> None:
+    def __init__(
+        self, population: Population, structures: Structures, ports: Collection[str] = ()
+    ) -> None:
         self.population = population
         self.structures = structures
-        # Compartments of one cell differ in what they have.
-        cell = population.id if population.part_of else population.component
+        # Compartments of one cell differ in what they have, and so do cells in where events come.
+        cell = population.id if population.part_of or ports else population.component
         self.structure = structures.number(cell, population.dynamics)
         self.inputs: dict[Kind, list[Input]] = {}
         self.synapses: dict[Kind, dict[str, Component]] = {}
@@ -120,7 +122,7 @@ class Needs:
 
     def add_projection(self, projection: Projection) -> None:
         """Note the synapses of a projection."""
-        if projection.size == 0:
+        if projection.size == 0 or projection.port:
             return
         kind = self.kind(projection)
         self.examples.setdefault(kind, projection)

@@ -215,7 +215,7 @@ class Emission:
 
     def _hold(self, reset: Block | None) -> None:
         """Declare the states that only a reset changes: ANNarchy knows variables by equations."""
-        changed = {item.state for item in self.step.advances}
+        changed = {item.state for item in (*self.step.advances, *self._arriving())}
         changed |= {
             item.state
             for block in self.step.blocks

@@ -195,7 +195,7 @@ def lower_links(
         Connected.
     ends : dict of str to Ends
     targets : list of dict of str to str
-        From `name_targets`.
+        From `name_targets`, without what no cell reads.
     readable : callable
         Returns the symbol behind what a population exposes.
     inside : mapping of int to iterable of str
@@ -210,9 +210,13 @@ def lower_links(
     for projection in projections:
         pre, post = ends[projection.pre].neuron, ends[projection.post].neuron
         for arrival in projection.arrivals:
+            if arrival.name not in targets[post]:
+                continue
             place = (pre, post, targets[post][arrival.name])
             sums.setdefault(place, []).append((projection, arrival.weight))
         for name, exposure in projection.own.items():
+            if name not in targets[post]:
+                continue
             structure = structures.number(projection.synapse, projection.dynamics)
             key = (pre, post, targets[post][name], exposure, structure)
             own.setdefault(key, []).append((projection, Name(WEIGHT)))

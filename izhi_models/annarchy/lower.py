@@ -187,7 +187,12 @@ def lower_network(
         step = make_step(_prepare(dynamics, kept, precision), method, kept)
         apart = {name for item in populations for name in per_cell.get(item.id, ())}
         shared_names = _shared_parameters(step, populations) - apart
-        fixed = {item.name for item in step.parameters} - targets[number].keys()
+        parameters = {item.name for item in step.parameters}
+        # Nobody sees a cell that sends nothing and is not recorded, nor what arrives there.
+        targets[number] = {
+            name: symbol for name, symbol in targets[number].items() if name in parameters
+        }
+        fixed = parameters - targets[number].keys()
         step, invariants = hoist_invariants(step, fixed, kept)
         shared_names |= {item.name for item in invariants if names(item.value) <= shared_names}
         emission = Emission(step, shared_names, precision, targets[number], kept)

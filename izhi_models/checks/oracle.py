@@ -238,6 +238,21 @@ class _Builder:
                     self.names[place] = free[source.id].pop(0)
 
     def _add_connection(self, projection: Projection, number: int) -> None:
+        for port in self._ports(projection, number):
+            self.sources.append(
+                Source(
+                    projection.pre,
+                    int(projection.pre_cells[number]),
+                    int(_delays(projection, self.oracle.dt_s)[number]),
+                    float(np.broadcast_to(projection.delays, projection.size)[number]),
+                    port,
+                )
+            )
+
+    def _ports(self, projection: Projection, number: int) -> list[str]:
+        """Return at which ports the events of a connection arrive, once its synapse is there."""
+        if projection.port:
+            return [projection.port]
         dynamics = projection.dynamics
         peers = read_at_other_end(projection)
         if peers:
@@ -247,18 +262,8 @@ class _Builder:
             for name, read in peers.items():
                 self.peers[own[name]] = (projection.pre, cell, read)
         place = self._add(projection.attachment, dynamics, _connection(projection, number))
-        for port in dict.fromkeys(
-            item.port for item in projection.dynamics.on_events if "/" not in item.port
-        ):
-            self.sources.append(
-                Source(
-                    projection.pre,
-                    int(projection.pre_cells[number]),
-                    int(_delays(projection, self.oracle.dt_s)[number]),
-                    float(np.broadcast_to(projection.delays, projection.size)[number]),
-                    f"{place}/{port}",
-                )
-            )
+        ports = dict.fromkeys(item.port for item in dynamics.on_events if "/" not in item.port)
+        return [f"{place}/{port}" for port in ports]
 
     def _add_own(self, projection: Projection, chosen: NDArray[np.intp]) -> None:
         """Let the cell gather numbers from outside."""

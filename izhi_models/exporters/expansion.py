@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from izhi_models.exporters.markup import MARK, Columns, Listing, Markup, Node
 from izhi_models.exporters.names import unique
 from izhi_models.lems.components import Component, Model
+from izhi_models.lems.instances import populations_of
 from izhi_models.lems.structure import Made
 from izhi_models.network import WEIGHT, Block, Input, Projection
 
@@ -37,7 +38,7 @@ class Expansion:
         self._taken = {
             item.id for _, item in network.all_children() if id(item.element) not in rules
         }
-        self._populations = {item.id: item for item in network.children["populations"]}
+        self._populations = {item.id: item for item in populations_of(network)}
 
     def projections(self) -> Iterator[Markup]:
         """Yield the projections with their connections, which are made as they are written."""

@@ -16,6 +16,7 @@ from izhi_models.ir.dynamics import RESERVED, Dynamics
 from izhi_models.ir.passes import order_derived
 from izhi_models.ir.rewrite import rename_all
 from izhi_models.lems.components import Component, Model
+from izhi_models.lems.instances import is_network
 from izhi_models.lems.lower import Lowered, lower_component
 from izhi_models.network import Population
 
@@ -89,9 +90,9 @@ def find_target(component: Component) -> Target | None:
     UnsupportedError
         If it holds several networks.
     """
-    if component.type.is_a("network"):
+    if is_network(component):
         return Target(component, component)
-    networks = [item for item in component.walk() if item.type.is_a("network")]
+    networks = [item for item in component.walk() if is_network(item)]
     if len(networks) > 1:
         message = f"'{component.id}' holds {len(networks)} networks, and only one can be run"
         raise UnsupportedError(Diagnostic(message, networks[1].span))

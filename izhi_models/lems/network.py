@@ -25,6 +25,7 @@ from izhi_models.lems.compartments import divide
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.connections import EVENT_PLACES, lower_projections, lower_singles
 from izhi_models.lems.holders import drive
+from izhi_models.lems.instances import instances_of, populations_of
 from izhi_models.lems.lists import Gathered, Rows, check_list, count
 from izhi_models.lems.lower import Lowered, lower_component, lower_part, reserved
 from izhi_models.lems.rules import find_rules
@@ -84,11 +85,12 @@ def lower_network(
     faults: list[Diagnostic] = []
     rules = find_rules(network)
     ruled = {id(item) for rule in rules for item in (rule, rule.parent)}
+    declared = populations_of(network)
     for place, child in network.all_children():
-        if place not in _SUPPORTED and id(child) not in ruled:
+        if place not in _SUPPORTED and id(child) not in ruled and child not in declared:
             raise UnsupportedError(Diagnostic(f"<{child.element.tag}> cannot be run", child.span))
     populations: dict[str, Population] = {}
-    for component in network.children.get("populations", ()):
+    for component in declared:
         try:
             populations[component.id] = _lower_population(model, component)
         except InputError as error:
@@ -156,9 +158,7 @@ def execute_rules(model: Model, network: Component, seed: int) -> Made:
     network : Component
     seed : int
     """
-    populations = {
-        item.id: _lower_population(model, item) for item in network.children["populations"]
-    }
+    populations = {item.id: _lower_population(model, item) for item in populations_of(network)}
     return lower_rules(model, find_rules(network), populations, seed)
 
 
@@ -175,10 +175,9 @@ def _refuse_ports(dynamics: Dynamics, population: Population, network: Component
 
 
 def _component_span(population: Population, network: Component) -> Span:
-    declared = network.children["populations"]
     name = population.part_of or population.id
-    element = next(item.element for item in declared if item.id == name)
-    return element.attribute_span("component")
+    component = next(item for item in populations_of(network) if item.id == name)
+    return component.element.attribute_span(instances_of(component).cell)
 
 
 def _unmet(requirement: Variable, population: Population, network: Component) -> Diagnostic:
@@ -193,21 +192,24 @@ def _unmet(requirement: Variable, population: Population, network: Component) ->
 
 
 def _lower_population(model: Model, component: Component) -> Population:
-    cell = model.reference(component, "component")
+    names = instances_of(component)
+    cell = model.reference(component, names.cell)
     if not cell.type.dynamics:
         raise InputError(
             Diagnostic(
                 f"'{cell.id}' is a {cell.type.name}: it has no dynamics to simulate",
-                component.element.attribute_span("component"),
+                component.element.attribute_span(names.cell),
             )
         )
     _check_time(cell)
     instances = component.children.get("instances", [])
     _check_numbers(instances)
-    size = count(instances) if instances else _size(component)
+    size = count(instances) if instances else _size(component, names.size)
     divided = divide(model, cell)
     lowered = lower_component(model, cell) if divided is None else divided.kinds[0].lowered
-    _check_memory(component, size * (1 if divided is None else divided.size), lowered.dynamics)
+    _check_memory(
+        component, names.size, size * (1 if divided is None else divided.size), lowered.dynamics
+    )
     values: Values = dict(lowered.values)
     population = Population(
         component.id, cell.id, lowered.dynamics, values, size, _positions(instances)
@@ -247,16 +249,16 @@ def _check_number(instance: Component, number: int) -> None:
         )
 
 
-def _size(component: Component) -> int:
-    value = component.values.get("size")
+def _size(component: Component, name: str) -> int:
+    value = component.values.get(name)
     if value is None:
         try:
-            value = float(component.texts.get("size", ""))
+            value = float(component.texts.get(name, ""))
         except ValueError:
             value = 0.0
     size = round(value)
     if size < 1 or size != value:
-        span = component.element.attribute_span("size")
+        span = component.element.attribute_span(name)
         raise InputError(
             Diagnostic(
                 f"population '{component.id}' has the size {value:g}, expected a whole number > 0",
@@ -266,13 +268,13 @@ def _size(component: Component) -> int:
     return size
 
 
-def _check_memory(component: Component, size: int, dynamics: Dynamics) -> None:
+def _check_memory(component: Component, name: str, size: int, dynamics: Dynamics) -> None:
     lacking = shortage(float(size) * _BYTES_PER_NAME * len(dynamics.dimensions()))
     if lacking is not None:
         raise InputError(
             Diagnostic(
                 f"population '{component.id}' of {size:.3g} cells {lacking}",
-                component.element.attribute_span("size"),
+                component.element.attribute_span(name),
             )
         )
 

@@ -126,6 +126,8 @@ class Sink:
         The innermost ForEach.
     bound : float
         How many connections there can be.
+    port : str
+        Of the postsynaptic cell, where there is no receiver.
     kept : list of Block or None
         The connections; None if there are so many that they had better be made again.
     weight, delay : _Same
@@ -142,6 +144,7 @@ class Sink:
     drops: bool
     loop: Element | None
     bound: float
+    port: str = ""
     kept: list[Block] | None = field(default_factory=list)
     weight: _Same = field(default_factory=lambda: _Same(1.0))
     delay: _Same = field(default_factory=lambda: _Same(0.0))
@@ -149,6 +152,11 @@ class Sink:
 
     def __post_init__(self) -> None:
         self.reached = np.zeros(self.post.size, dtype=np.bool_)
+
+    @property
+    def sends(self) -> bool:
+        """True if these are connections; else what is attached gets no events: it is an input."""
+        return bool(self.port) or receives(self.lowered)
 
     def add(self, block: Block) -> None:
         """Note connections, and keep them unless there are too many."""
@@ -158,7 +166,7 @@ class Sink:
         self.reached[block.post] = True
         self.weight.add(block.weights)
         self.delay.add(block.delays)
-        if self.count > KEPT and receives(self.lowered):
+        if self.count > KEPT and self.sends:
             self.kept = None
         if self.kept is not None:
             self.kept.append(block)
@@ -206,6 +214,7 @@ def to_projection(
         connections=connections,
         has_weights=sink.has_weights,
         span=span,
+        port=sink.port,
     )
 
 

@@ -18,6 +18,7 @@ from izhi_models.errors import (
 )
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.holders import Target, find_target, lower_holders
+from izhi_models.lems.instances import networks_of
 from izhi_models.lems.lower import lower_component
 from izhi_models.lems.network import DEFAULT_SEED, lower_network
 from izhi_models.lems.paths import Paths, Quantity
@@ -104,7 +105,7 @@ def lower_experiment(model: Model, seed: int | None = None) -> Experiment:
             Diagnostic(
                 f"the target '{component.id}' is a {component.type.name}: it has no dynamics",
                 simulation.element.attribute_span("target"),
-                suggest(component.id, [item.id for item in model.of_type("network")]),
+                suggest(component.id, [item.id for item in networks_of(model)]),
             )
         )
     plan = _plan(simulation)
@@ -176,7 +177,7 @@ def _target_span(model: Model) -> Span | None:
 
 
 def _only_network(model: Model) -> Component:
-    networks = model.of_type("network")
+    networks = networks_of(model)
     if len(networks) == 1:
         return networks[0]
     if not networks:

@@ -39,11 +39,12 @@ from izhi_models.expr import (
     parse_expression,
     substitute,
 )
+from izhi_models.ir.dynamics import Dynamics
 from izhi_models.ir.evaluate import evaluate_array, evaluate_truth
 from izhi_models.lems.chances import chances, joined, operands
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Element
-from izhi_models.lems.lower import lower_part, parameter_values
+from izhi_models.lems.lower import Lowered, lower_part, parameter_values
 from izhi_models.lems.rows import Rows, Sink, is_silent_at_zero, receives, to_input, to_projection
 from izhi_models.lems.rules import below, loops_around
 from izhi_models.lems.sampling import SPARSE, bernoulli, distinct, per_group
@@ -138,7 +139,7 @@ class _Rule:
                 self._check_memory(sink.count * sink.bound / self.visited[sink.loop], sink.count)
         for number, (element, sink) in enumerate(self.sinks.items()):
             name = f"{self.name}[{number}]" if len(self.sinks) > 1 else self.name
-            if receives(sink.lowered):
+            if sink.sends:
                 draw = partial(self._again, element)
                 made.projections.append(to_projection(name, sink, self.component.span, draw))
             elif sink.count:
@@ -365,6 +366,8 @@ class _Rule:
         return rows.cells[name]
 
     def _sink(self, element: Element, pre: Population, post: Population) -> Sink:
+        if element.get("receiver") is None:
+            return self._direct_sink(element, pre, post)
         receiver = self._receiver(element)
         lowered = lower_part(self.model, receiver)
         container = element.get("receiverContainer") or "destination"
@@ -377,6 +380,44 @@ class _Rule:
         )
         has_weights = any(element.find("Assign"))
         drops = has_weights and is_silent_at_zero(lowered, gathered)
+        loop, bound = self._bound(element, drops=drops)
+        return Sink(pre, post, receiver.id, lowered, attachment, has_weights, drops, loop, bound)
+
+    def _direct_sink(self, element: Element, pre: Population, post: Population) -> Sink:
+        """Return what gathers events that go to the cells themselves."""
+        self._check_source(element, pre)
+        for assign in element.find("Assign"):
+            raise InputError(
+                Diagnostic(
+                    "there is no synapse whose property this could be",
+                    assign.span,
+                    ("name one: receiver",),
+                )
+            )
+        port = self._port(element, post)
+        loop, bound = self._bound(element, drops=False)
+        nothing = Lowered(Dynamics(""))
+        return Sink(pre, post, "", nothing, "", False, False, loop, bound, port)
+
+    def _port(self, element: Element, post: Population) -> str:
+        """Return the port of a cell at which events arrive: the one it has, or the one named."""
+        attribute = element.get("targetPort") or ""
+        named = self.component.texts.get(attribute)
+        ports = [port for port in post.dynamics.in_ports if "/" not in port]
+        if named in ports or (named is None and len(ports) == 1):
+            return named or ports[0]
+        if named is None and ports:
+            message = f"'{post.component}' has several ports for events: {', '.join(ports)}"
+            hint: tuple[str, ...] = ("name one: targetPort",)
+        else:
+            wanted = f"port '{named}'" if named else "port"
+            message = f"'{post.component}', a {post.dynamics.name}, has no {wanted} for events"
+            hint = suggest(named or "", ports)
+        span = self.component.element.attribute_span(attribute) if named else element.span
+        raise InputError(Diagnostic(message, span, hint))
+
+    def _bound(self, element: Element, *, drops: bool) -> tuple[Element | None, float]:
+        """Return the innermost loop around an element, and how often it can be done."""
         loops = [
             loop
             for structure in _structures(self.component)
@@ -386,25 +427,10 @@ class _Rule:
         chooses = any(item.tag == "If" for loop in loops for item in below(loop))
         if not drops and not chooses:
             self._check_memory(bound, bound)
-        return Sink(
-            pre,
-            post,
-            receiver.id,
-            lowered,
-            attachment,
-            has_weights,
-            drops,
-            loops[-1] if loops else None,
-            bound,
-        )
+        return loops[-1] if loops else None, bound
 
     def _receiver(self, element: Element) -> Component:
-        path = element.get("receiver")
-        if path is None:
-            raise UnsupportedError(
-                Diagnostic("events to a cell without a synapse cannot be run", element.span)
-            )
-        owner, name = _climb(self.component, path)
+        owner, name = _climb(self.component, element.get("receiver") or "")
         if name not in owner.type.references and name not in owner.type.links:
             raise InputError(
                 Diagnostic(

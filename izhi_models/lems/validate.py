@@ -15,6 +15,7 @@ from izhi_models.errors import Diagnostic, InputError, UnsupportedError
 from izhi_models.lems.components import Model, bind_model
 from izhi_models.lems.dynamics_rules import check_dynamics
 from izhi_models.lems.elements import Document
+from izhi_models.lems.instances import networks_of
 from izhi_models.lems.language import check_language
 from izhi_models.lems.model_rules import check_model
 from izhi_models.lems.network import lower_network
@@ -94,7 +95,7 @@ def _check_lowering(model: Model) -> Iterator[Diagnostic]:
             if plan is not None:
                 resolve_outputs(plan, Path("results"))
         else:
-            for network in model.of_type("network"):
+            for network in networks_of(model):
                 lower_network(model, network)
     except InputError as error:
         yield from error.diagnostics
