@@ -238,7 +238,7 @@ class _Builder:
                     self.names[place] = free[source.id].pop(0)
 
     def _add_connection(self, projection: Projection, number: int) -> None:
-        for port in self._ports(projection, number):
+        for port in self._add_synapse(projection, number):
             self.sources.append(
                 Source(
                     projection.pre,
@@ -249,8 +249,8 @@ class _Builder:
                 )
             )
 
-    def _ports(self, projection: Projection, number: int) -> list[str]:
-        """Return at which ports the events of a connection arrive, once its synapse is there."""
+    def _add_synapse(self, projection: Projection, number: int) -> list[str]:
+        """Add what a connection has at the cell; return at which ports its events arrive."""
         if projection.port:
             return [projection.port]
         dynamics = projection.dynamics
