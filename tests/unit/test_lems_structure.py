@@ -391,7 +391,13 @@ REFUSED = """<ComponentType name="odd" extends="baseStandalone">{own}<Text name=
 @pytest.mark.parametrize(
     ("inside", "error", "part"),
     [
-        ('<EventConnection from="a" to="b"/>', UnsupportedError, "without a synapse"),
+        ('<EventConnection from="a" to="b"/>', InputError, "has no port for events"),
+        (
+            '<EventConnection from="a" to="b"><Assign property="weight" value="1"/>'
+            "</EventConnection>",
+            InputError,
+            "has no port for events",
+        ),
         (
             '<EventConnection from="a" to="b" receiver="synapse">'
             '<Assign property="tauDecay" value="1"/></EventConnection>',
