@@ -396,7 +396,7 @@ REFUSED = """<ComponentType name="odd" extends="baseStandalone">{own}<Text name=
             '<EventConnection from="a" to="b"><Assign property="weight" value="1"/>'
             "</EventConnection>",
             InputError,
-            "has no port for events",
+            "no synapse whose property",
         ),
         (
             '<EventConnection from="a" to="b" receiver="synapse">'
