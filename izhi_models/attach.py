@@ -123,7 +123,7 @@ class _Cluster:
 
     def populations(self) -> Iterator[Population]:
         """Yield the populations with all that is attached."""
-        composed = order_derived(_without_unread(compose(self.cell, self.attached)))
+        composed = order_derived(without_unread(compose(self.cell, self.attached)))
         for item in self.members.values():
             population = item.population
             dynamics = composed
@@ -317,8 +317,14 @@ def _choose(present: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.in
     return result
 
 
-def _without_unread(dynamics: Dynamics) -> Dynamics:
-    """Drop requirements that nothing reads; the time itself need not be required."""
+def without_unread(dynamics: Dynamics) -> Dynamics:
+    """Return a dynamics without requirements that nothing reads; nor is time itself required.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        Flat.
+    """
     read = {name for expression in dynamics.expressions() for name in names(expression)}
     kept = (item for item in dynamics.requirements if item.name in read - {TIME_NAME})
     return replace(dynamics, requirements=tuple(kept))

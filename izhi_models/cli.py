@@ -465,6 +465,36 @@ def show(file: str, dump: str | None, form: str) -> None:
     click.echo(text, nl=False)
 
 
+@commands.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    callback=_keep,
+    is_eager=True,
+    help="How the table is printed.",
+)
+def coverage(form: str) -> None:
+    """Show which of NeuroML's ComponentTypes run, by trying each of them."""
+    from izhi_models.coverage import cover, to_json, to_markdown
+
+    rows = cover()
+    if form != "text":
+        click.echo(to_json(rows) if form == "json" else to_markdown(rows), nl=form == "json")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("type", "file", "", "how, or why not")
+    colors = {"supported": "green", "approximated": "yellow", "refused": "red", "unknown": "red"}
+    for item in rows:
+        color = colors.get(item.status, "dim")
+        notes = escape("; ".join(item.notes))
+        table.add_row(item.name, item.file, f"[{color}]{item.status}[/]", notes)
+    Console().print(table)
+
+
 @commands.command("list")
 def list_command() -> None:
     """List the models that come with the package."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.attach import without_unread
 from izhi_models.expr import Expr, is_random, names
 from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dynamics import Dynamics, Variable
@@ -187,7 +188,8 @@ class _Builder:
             else:
                 for number in chosen.tolist():
                     self._add_connection(projection, number)
-        whole = exact_times(order_derived(compose(self.population.dynamics, self.attached)))
+        composed = without_unread(compose(self.population.dynamics, self.attached))
+        whole = exact_times(order_derived(composed))
         known = {item.name for item in whole.states} | {item.name for item in whole.derived}
         own = {name for name in known if not self._is_attached(name)}
         return Cell(

@@ -26,6 +26,12 @@ from izhi_models.lems.lower import Lowered, contained, lower_component, paramete
 from izhi_models.lems.morphology import Compartment
 from izhi_models.lems.segments import Region, n_divisions, read_morphology
 
+# Types that compartments approximate, and how.
+APPROXIMATED = {
+    "segment": "is one compartment, or part of one if its unbranched section is; each section has "
+    "as many as its numberInternalDivisions says",
+    "property": "is read as the numberInternalDivisions of a segmentGroup, and nowhere else",
+}
 _UM = 1e-6
 # Of what is given for groups, what stands last holds; of the rest, all.
 _SINGLE = ("initMembPotential", "spikeThresh", "specificCapacitances")
@@ -117,7 +123,8 @@ def _divide(model: Model, cell: Component) -> Divided | None:
     shape = parts.get("morphology")
     if shape is None or not shape.type.is_a("morphology"):
         return None
-    if len(shape.children.get("segments", ())) < 2 and n_divisions(shape) == 1:
+    n_segments = len(shape.children.get("segments", ()))
+    if n_segments < 2 and n_divisions(shape) == 1 and not any(map(non_uniform, cell.walk())):
         return None
     region = read_morphology(shape)
     return _Divider(model, cell, parts, region).divide()
@@ -139,6 +146,7 @@ class _Divider:
 
     def divide(self) -> Divided:
         """Return the cell as compartments."""
+        self._check_numbers()
         pairs, conductances = self._neighbours()
         total = np.zeros(self.order.size)
         np.add.at(total, pairs[:, 0], conductances)
@@ -180,7 +188,23 @@ class _Divider:
                 )
         return found
 
+    def _check_numbers(self) -> None:
+        """Refuse numbers of channels of which nobody says where they are."""
+        for given in self._given(_MEMBRANE, "populations"):
+            segments = ({item.segment for item in one.pieces} for one in self.compartments)
+            if sum(self._holds(given, item) for item in segments) > 1:
+                raise UnsupportedError(
+                    Diagnostic(
+                        f"'{self.cell.id}' has {len(self.compartments)} compartments, and a "
+                        f"{given.type.name} does not say how many channels each has",
+                        given.span,
+                        ("write a channelDensity",),
+                    )
+                )
+
     def _neighbours(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        if len(self.compartments) == 1:
+            return np.empty((0, 2), dtype=np.int32), np.empty(0)
         resistivity = self._last(_INSIDE, "resistivity", "resistivity")
         by_segment = {number: item.values["value"] / _UM for number, item in resistivity.items()}
         for number, item in resistivity.items():

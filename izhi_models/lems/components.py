@@ -23,7 +23,7 @@ from izhi_models.units import NONE, QUANTITY, Dimension, Quantity, parse_quantit
 # Root elements that are no components. Source: LEMS, element Lems; NeuroML 2 schema.
 _LANGUAGE = {"Include", "include", "Target", "Dimension", "Unit", "ComponentType", "Assertion"}
 # Free text and metadata, whose content has no meaning for a simulation.
-_METADATA = {"notes", "annotation", "property"}
+METADATA = {"notes", "annotation", "property"}
 # Attributes that any component may have. Source: NeuroML 2 schema, types Base and Standalone.
 _COMMON = {"id", "type", "extends", "name", "description", "metaid", "neuroLexId"}
 
@@ -250,7 +250,7 @@ def bind_model(path: Path, documents: list[Document]) -> Model:
             if element.tag == "Target":
                 model.target = element.get("component")
                 model.target_element = element
-            elif element.tag not in _LANGUAGE and element.tag not in _METADATA:
+            elif element.tag not in _LANGUAGE and element.tag not in METADATA:
                 _add_top_level(model, element)
     for component in list(model.components.values()):
         for item in component.walk():
@@ -310,7 +310,7 @@ def _bind(
         _copy_prototype(model, component, prototype)
     _bind_attributes(model, component)
     for child in element.children:
-        if child.tag not in _METADATA:
+        if child.tag not in METADATA:
             _bind_child(model, component, child)
     _check_child_ids(model, component)
     return component

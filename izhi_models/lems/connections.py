@@ -159,6 +159,7 @@ def lower_singles(
                     f"<{component.element.tag}> sends events to a cell without a synapse, "
                     "which cannot be run",
                     component.span,
+                    ("write <synapticConnection from=... to=... synapse=...>",),
                 )
             )
         groups = kinds.setdefault(component.texts.get("synapse", ""), {})

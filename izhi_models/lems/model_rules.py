@@ -31,7 +31,7 @@ _ENDS = (
 )
 # Types whose definition lacks what their name says. Source: Synapses.xml, which says "NOT YET
 # WORKING", and Cells.xml, where these densities have the constant current 0.
-_NO_CURRENT = "carries no current: it needs a cell of several compartments"
+_NO_CURRENT = "carries no current: it needs a cell with a morphology"
 _PLACEHOLDERS = {
     "stdpSynapse": "transmits as an expTwoSynapse does, and does not learn",
     "channelDensityNonUniform": _NO_CURRENT,
@@ -67,7 +67,7 @@ def check_model(model: Model) -> Iterator[Diagnostic]:
 
 def _check_placeholder(component: Component) -> Iterator[Diagnostic]:
     for name, what in _PLACEHOLDERS.items():
-        if what is _NO_CURRENT and _is_divided(component):
+        if what is _NO_CURRENT and _has_shape(component):
             continue
         if component.type.is_a(name):
             yield Diagnostic(
@@ -78,13 +78,13 @@ def _check_placeholder(component: Component) -> Iterator[Diagnostic]:
             )
 
 
-def _is_divided(component: Component) -> bool:
-    """Tell whether a component is part of a cell whose compartments give it a meaning."""
+def _has_shape(component: Component) -> bool:
+    """Tell whether a component is part of a cell whose segments give it a meaning."""
     owner = component.parent
     while owner is not None and not owner.type.is_a("baseCell"):
         owner = owner.parent
     shapes = owner.children.get("morphology", ()) if owner is not None else ()
-    return any(len(item.children.get("segments", ())) > 1 for item in shapes)
+    return any(item.children.get("segments") for item in shapes)
 
 
 def _check_needed(component: Component) -> Iterator[Diagnostic]:

@@ -51,6 +51,8 @@ _TEMPERATURE = Dimension(k=1)
 _END = End("target", "segmentId", "fractionAlong")
 DEFAULT_SEED = 1234  # that of the reference interpreter
 _BYTES_PER_NAME = 24  # a value for each cell, and two while they are set up
+# Types of what a network may hold and nothing reads: instances say where cells are.
+IGNORED = ("region",)
 _SUPPORTED = {
     "populations",
     "explicitInputs",

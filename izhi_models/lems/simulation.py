@@ -33,6 +33,9 @@ from izhi_models.simulation import (
 )
 from izhi_models.units import QUANTITY
 
+# Types of what a Simulation may hold and nothing reads: settings of other simulators.
+IGNORED = ("Meta",)
+
 
 @dataclass(frozen=True)
 class Experiment:

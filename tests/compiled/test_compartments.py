@@ -266,6 +266,18 @@ def test_densities_that_follow_the_path_from_the_root(tmp_path):
         np.testing.assert_allclose(results.si(path)[-1], expected, rtol=1e-6)
 
 
+def test_density_that_varies__on_a_single_segment__is_that_of_its_middle(tmp_path):
+    cell = cable("one", 1, channels=TAPERED.format(parameter="path", value="2 * exp(-p / 300)"))
+    cell = cell.replace("</segmentGroup>", f"{PLACES}</segmentGroup>")
+    cell = re.sub("<resistivity.*/>", "", cell)
+    model = izhi_models.load(write(tmp_path, cell, '<population id="a" component="one" size="1"/>'))
+    results = model.compile(dt="0.1 ms", record=["a[0]/v"]).simulate("200 ms")
+    extra = 2.0 * np.exp(-LENGTH / 2 / 300.0)
+    expected = (LEAK * -0.07 + extra * -0.05) / (LEAK + extra)
+    # 200 ms are 26 time constants.
+    np.testing.assert_allclose(results.si("a[0]/v")[-1], expected, rtol=1e-6)
+
+
 CALCIUM = """\
 <ionChannel id="ca" type="ionChannelHH" conductance="10pS" species="ca">
   <gateHHrates id="p" instances="2">

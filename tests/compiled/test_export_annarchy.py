@@ -52,7 +52,8 @@ NETWORK = """<Lems><Target component="sim"/>
 <pulseGeneratorDL id="bare" delay="10ms" duration="200ms" amplitude="10"/>
 <spikeGenerator id="clock" period="8ms"/>
 <expTwoSynapse id="fast" gbase="9nS" erev="0mV" tauRise="1ms" tauDecay="4ms"/>
-<gapJunction id="gap" conductance="4nS"/>
+<gapJunction id="gap" conductance="4nS"/><silentSynapse id="silent"/>
+<gradedSynapse id="graded" conductance="30nS" delta="5mV" Vth="-35mV" k="0.5per_ms" erev="0mV"/>
 <blockingPlasticSynapse id="tired" gbase="40nS" erev="0mV" tauRise="0.5ms" tauDecay="6ms">
   <tsodyksMarkramDepFacMechanism id="mech" initReleaseProb="0.5" tauFac="100ms" tauRec="200ms"/>
 </blockingPlasticSynapse>
@@ -103,7 +104,13 @@ def connections() -> str:
         f'<electricalConnection id="{n}" preCell="{n}" postCell="{1 - n}" synapse="gap"/>'
         for n in range(2)
     ]
-    return "\n".join([*lines, "</electricalProjection>"])
+    lines += [
+        "</electricalProjection>",
+        '<continuousProjection id="c" presynapticPopulation="H" postsynapticPopulation="B">'
+        '<continuousConnection id="0" preCell="0" postCell="5" preComponent="silent" '
+        'postComponent="graded"/></continuousProjection>',
+    ]
+    return "\n".join(lines)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""Write the table of types as data, or as Markdown.
+
+Of types without notes, Markdown has the names only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import groupby
+
+from izhi_models.coverage.table import STATUSES, Coverage
+
+
+def to_json(rows: Sequence[Coverage]) -> str:
+    """Return the types as a list of objects."""
+    return json.dumps([vars(item) for item in rows], indent=2)
+
+
+def to_markdown(rows: Sequence[Coverage]) -> str:
+    """Return how many types of each file have which status, those with notes, and all names."""
+    used = [status for status in STATUSES if any(item.status == status for item in rows)]
+    lines = [f"| | {' | '.join(used)} |", f"|---|{'---|' * len(used)}"]
+    groups = [(file, list(items)) for file, items in groupby(rows, lambda item: item.file)]
+    for file, items in [*groups, ("together", list(rows))]:
+        counts = (sum(item.status == status for item in items) for status in used)
+        lines.append(f"| {file} | {' | '.join(map(str, counts))} |")
+    lines += ["", "| type | | |", "|---|---|---|"]
+    for item in rows:
+        if item.notes:
+            told = _escaped("; ".join(item.notes))
+            lines.append(f"| `{item.name}` | {item.status} | {told} |")
+    lines += ["", "<details><summary>All types</summary>", ""]
+    for file, items in groups:
+        lines.append(f"- {file}")
+        for status in used:
+            names = ", ".join(f"`{item.name}`" for item in items if item.status == status)
+            if names:
+                lines.append(f"  - {status}: {names}")
+    return "\n".join([*lines, "", "</details>", ""])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
