@@ -31,6 +31,7 @@ ORDERS = {"euler": 1, "exponential_euler": 1, "exponential_midpoint": 2, "midpoi
 LEAST_ORDERS = {1: 0.85, 2: 1.8, 4: 3.5}
 _FACTORS = (1, 2, 4)
 _FINER = (8, 16)
+_FAR = 0.01  # relative; beyond it, an error is not yet what its order says
 _LEAST_ROWS = 4
 _MOST_DELAY = 2**15  # steps
 _FINEST = 256
@@ -210,21 +211,22 @@ class _Comparison:
         worst: tuple[float, str, list[float]] | None = None
         for name in self._moving(cell):
             key = (cell.population, cell.index, name)
-            series = [self._error(factor).states[key] for factor in _FACTORS]
+            series = self._series(key, expected)
             if max(series) <= _ROUNDING:
                 continue
-            if max(series[1:]) > _ROUNDING and series[2] > _LEAST_FALL * series[0]:
+            if series[-1] > max(_ROUNDING, _LEAST_FALL * series[0]):
                 yield Finding(
                     f"{place}/{name}",
                     "fails",
-                    f"error {series[0]:.3g} of its range at the step, {series[2]:.3g} at a quarter "
-                    f"of it: it does not converge to the solution of the equations",
+                    f"error {series[0]:.3g} of its range at the step, {series[-1]:.3g} at "
+                    f"{self.dt_s / self._factors[len(series) - 1] * 1e3:.3g} ms: it does not "
+                    "converge to the solution of the equations",
                     "the rung `equations` says which variable of which step is wrong",
                 )
                 return
-            orders = self._orders(key, series, expected)
+            orders = _orders(series)
             if orders and orders[-1] < LEAST_ORDERS[expected]:
-                yield self._low(cell, name, orders, expected)
+                yield self._low(cell, name, orders, expected, series[-1])
                 return
             if worst is None or series[0] > worst[0]:
                 worst = (series[0], name, orders)
@@ -234,27 +236,38 @@ class _Comparison:
         text = f"error {worst[0]:.2g} of its range; {_told(worst[2], expected)}"
         yield Finding(f"{place}/{worst[1]}", "holds", text)
 
-    def _orders(self, key: State, series: list[float], expected: int) -> list[float]:
-        """Return the order between steps that follow each other, as far as errors are known.
+    @property
+    def _factors(self) -> tuple[int, ...]:
+        """By which the step may be divided."""
+        return (*_FACTORS, *self.finer)
 
-        One that is low may only be so at long steps, so it is looked for at shorter ones.
+    def _series(self, key: State, expected: int) -> list[float]:
+        """Return the errors of a state at shorter and shorter steps.
+
+        An order that is low may only be so at long steps, so it is looked for at shorter ones.
         """
-        errors = list(series)
-        for factor in (*self.finer, None):
-            orders = [float(np.log2(a / b)) for a, b in pairwise(errors) if b > _ROUNDING]
-            if not orders or errors[-1] <= _ROUNDING or factor is None:
+        series: list[float] = []
+        for factor in self._factors:
+            series.append(self._error(factor).states[key])
+            orders = _orders(series)
+            is_known = not orders or orders[-1] >= LEAST_ORDERS[expected]
+            if len(series) >= len(_FACTORS) and (is_known or series[-1] <= _ROUNDING):
                 break
-            if orders[-1] >= LEAST_ORDERS[expected]:
-                break
-            errors.append(self._error(factor).states[key])
-        return orders
+        return series
 
-    def _low(self, cell: Cell, name: str, orders: list[float], expected: int) -> Finding:
+    def _low(
+        self, cell: Cell, name: str, orders: list[float], expected: int, error: float
+    ) -> Finding:
         """Tell of an order that is too low; there may be a reason for it in the model."""
         what = f"{cell.population}[{cell.index}]/{name}"
         reason = self._roughness(cell)
         if reason:
             return Finding(what, "holds", f"{_told(orders, expected)}, which {reason} does not let")
+        if error > _FAR:
+            text = f"{_told(orders, expected)}, with an error of {error:.2g} of its range"
+            return Finding(
+                what, "doubtful", f"{text}: too large to tell", "try a smaller step: --dt"
+            )
         return Finding(
             what,
             "fails",
@@ -310,7 +323,7 @@ class _Comparison:
         if self._spikes_converge(key, series):
             yield Finding(what, "holds", text)
         else:
-            last_ms = self.dt_s / (*_FACTORS, *self.finer)[-1] * 1e3
+            last_ms = self.dt_s / self._factors[-1] * 1e3
             yield Finding(
                 what,
                 "fails",
@@ -334,7 +347,7 @@ class _Comparison:
             if distances.max() <= max(allowed, fall * coarse if coarse < np.inf else 0.0):
                 return True
         expected = len(self.solution.spikes_s.get(key, ()))
-        found = self._spikes((*_FACTORS, *self.finer)[-1], key).size
+        found = self._spikes(self._factors[-1], key).size
         return series[-1] is None and abs(found - expected) <= 1 and expected > _SPIKES
 
     def _error(self, factor: int) -> _Error:
@@ -443,6 +456,11 @@ def _told(orders: list[float], expected: int) -> str:
     if not orders:
         return f"too small to tell the order, expected {expected}"
     return f"order {', '.join(f'{item:.2f}' for item in orders)}, expected {expected}"
+
+
+def _orders(series: list[float]) -> list[float]:
+    """Return the order between steps that follow each other, as far as errors are known."""
+    return [float(np.log2(a / b)) for a, b in pairwise(series) if b > _ROUNDING]
 
 
 def _components(cells: list[Cell]) -> list[list[Cell]]:
