@@ -368,13 +368,15 @@ def conform(paths: tuple[Path, ...], form: str, **options: Any) -> None:
     from izhi_models.checks.conform import find_files
 
     rungs = options.pop("rungs") or ("spec", "equations")
-    found = list(check_all(find_files(paths), rungs, **options))
+    found = []
+    for item in check_all(find_files(paths), rungs, **options):
+        found.append(item)
+        if form == "text":
+            click.echo(f"{item.verdict:8} {item.seconds:6.1f} s  {_shown(item.path)}  {item.told}")
     if form == "json":
         rows = [{**vars(item), "path": str(item.path)} for item in found]
         click.echo(json.dumps(rows, indent=2))
     else:
-        for item in found:
-            click.echo(f"{item.verdict:8} {item.seconds:6.1f} s  {_shown(item.path)}  {item.told}")
         counts = ", ".join(
             f"{sum(item.verdict == verdict for item in found)} {verdict}"
             for verdict in ("holds", "doubtful", "fails", "skipped")

@@ -110,10 +110,18 @@ class Expected:
         The file to run.
     expectations : tuple of Expectation
         None if a file asks only that the model runs.
+    engine : str
+        The simulator that the file names, ``jNeuroML_NEURON``; empty if none.
     """
 
     target: Path
     expectations: tuple[Expectation, ...]
+    engine: str = ""
+
+    @property
+    def is_validation(self) -> bool:
+        """Whether the target, or a pattern of targets, is to be validated and not run."""
+        return self.engine.lower().endswith("validate")
 
 
 @dataclass(frozen=True)
@@ -164,9 +172,10 @@ def read_expected(path: Path) -> Expected:
     """
     root = _read(path)
     target = path.parent / root.get("target").text()
-    named = root.find("mep")
+    named, engine = root.find("mep"), root.find("engine")
+    name = "" if engine is None else engine.text()
     if named is None:
-        return Expected(target, ())
+        return Expected(target, (), name)
     answers = _read(path.parent / named.text(), named.span).get("experiments")
     found = []
     for name, experiment in root.get("experiments").members().items():
@@ -174,7 +183,7 @@ def read_expected(path: Path) -> Expected:
         for kind, observable in experiment.get("observables").members().items():
             wanted = expected.get(kind)
             found.append(_expectation(name, kind, observable, wanted, root))
-    return Expected(target, tuple(found))
+    return Expected(target, tuple(found), name)
 
 
 def _expectation(name: str, kind: str, given: _Node, wanted: _Node, root: _Node) -> Expectation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from izhi_models.checks import check
+from izhi_models.checks import conform as conform_module
+from izhi_models.checks.conform import Conformance
 from izhi_models.checks.trains import coincidence, van_rossum
 from izhi_models.cli import commands
 from izhi_models.errors import CheckError, InputError
@@ -118,7 +121,21 @@ def test_published_results_are_compared(model: Path) -> None:
     )
     (model.parent / "a.omt").write_text(text.format("0.02"))
     assert check(model, ["expected"]).rung("expected").verdict == "holds"
+    # The times are known to a step of 0.1 ms.
     (model.parent / "a.omt").write_text(text.format("0.00001"))
+    (found,) = check(model, ["expected"]).rung("expected").findings
+    assert found.verdict == "doubtful" and "steps, and a step is the time" in found.measured
+
+    def publish(late_ms: float) -> None:
+        (model.parent / "a.mep").write_text(
+            "experiments:\n  e:\n    expected:\n"
+            f"      spike times: [{times[0]}, {times[1] + late_ms}]\n"
+        )
+
+    publish(0.5)  # as late as a simulator that adds up its time may be with two spikes
+    (found,) = check(model, ["expected"]).rung("expected").findings
+    assert found.verdict == "doubtful" and "as a simulator of first order" in found.measured
+    publish(5.0)  # as another model
     with pytest.raises(CheckError, match=r"expected: a\.omt: e, spike times"):
         check(model, ["expected"]).raise_if_failed()
 
@@ -174,3 +191,52 @@ def test_all_files_of_a_folder_are_checked_and_one_that_fails_is_told(
         "wrong.xml": "fails",
     }
     assert "outside what it can physically be" in found["wrong.xml"]["told"]
+
+
+def test_a_tree_with_tests_and_broken_files_gives_one_table(
+    write_model: WriteModel, tmp_path: Path
+) -> None:
+    write_model(IAF.format(C="0.1nF") + PULSE, NETWORK, RUN, name="LEMS/sound.xml")
+    tests = tmp_path / "LEMS" / "test"
+    tests.mkdir()
+    (tests / ".test.runs.omt").write_text("target: ../sound.xml\nengine: jNeuroML\n")
+    (tests / ".test.all.omt").write_text('target: "../*.xml"\nengine: jNeuroML_validate\n')
+    (tests / ".test.nrn.omt").write_text("target: sound.hoc\nengine: NEURON\n")
+    (tests / ".test.lost.omt").write_text("target: ../lost.xml\nengine: jNeuroML\n")
+    (tests / ".test.cut.omt").write_text("target: [\n")
+    (tmp_path / "cut.xml").write_text('<Lems><Simulation id="s"')
+    (tmp_path / "binary.xml").write_bytes(b"\x00<Simulation")
+    arguments = ["conform", str(tmp_path), "--workers", "2", "--format", "json"]
+    done = CliRunner().invoke(commands, arguments)
+    assert done.exit_code == 6
+    found = {Path(item["path"]).name: item for item in json.loads(done.output)}
+    assert {name: item["verdict"] for name, item in found.items()} == {
+        "sound.xml": "holds",
+        ".test.runs.omt": "holds",
+        ".test.all.omt": "holds",
+        ".test.nrn.omt": "skipped",
+        ".test.lost.omt": "fails",
+        ".test.cut.omt": "fails",
+        "cut.xml": "fails",
+        "binary.xml": "fails",
+    }
+    assert "engine NEURON" in found[".test.nrn.omt"]["told"]
+    # The test that lies in a folder beside a model is found from the model too.
+    (test,) = check(tmp_path / "LEMS" / "sound.xml", ["expected"]).rung("expected").findings
+    assert test.what == ".test.runs.omt"
+
+
+def test_a_file_whose_process_dies_does_not_stop_the_others(
+    write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [write_model(name=f"{name}.xml") for name in ("a", "deadly", "c")]
+    monkeypatch.setattr(conform_module, "_one", _die_of_one)
+    found = list(conform_module.conform(paths, ["spec"], workers=2))
+    assert [item.verdict for item in found] == ["holds", "fails", "holds"]
+    assert found[1].told == "the process that ran it died"
+
+
+def _die_of_one(path: Path, rungs: tuple[str, ...], method: str) -> Conformance:
+    if path.stem == "deadly":
+        os._exit(1)
+    return Conformance(path, "holds", "", 0.0)
