@@ -172,7 +172,7 @@ def lower_network(
     UnsupportedError
         If cells send events on more than one port.
     """
-    kinds = _kinds(network)
+    kinds = kinds_of(network)
     ends = {
         item.id: Ends(number, sum(other.size for other in populations[:place]))
         for number, populations in enumerate(kinds.values())
@@ -212,8 +212,13 @@ def lower_network(
     return Lowering(program, tuple(groups), tuple(network.populations), links)
 
 
-def _kinds(network: Network) -> dict[Dynamics, list[Population]]:
-    """Return the populations by their dynamics, which hold what they require of the network."""
+def kinds_of(network: Network) -> dict[Dynamics, list[Population]]:
+    """Return the populations by their dynamics, which hold what they require of the network.
+
+    Parameters
+    ----------
+    network : Network
+    """
     # To compare dynamics takes time, and many populations share one object.
     numbers = {id(item.dynamics): item.dynamics for item in network.populations.values()}
     shared = {number: _with_shared(dynamics, network) for number, dynamics in numbers.items()}

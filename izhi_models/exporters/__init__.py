@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from izhi_models.exporters.annarchy import write_annarchy
+from izhi_models.exporters.brian2 import write_brian2
 from izhi_models.exporters.neuroml import write_neuroml
 from izhi_models.exporters.neuroml_hdf5 import write_neuroml_hdf5
 from izhi_models.exporters.request import Request
@@ -57,6 +58,7 @@ class Target:
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         "annarchy": Target(write_annarchy, "{}.py"),
+        "brian2": Target(write_brian2, "{}.py"),
         "neuroml": Target(write_neuroml, "LEMS_{}.xml"),
         "neuroml-hdf5": Target(write_neuroml_hdf5, "LEMS_{}.xml"),
     }

@@ -1,0 +1,130 @@
+"""What is the same in every Brian2 script, and how its lines are laid out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from textwrap import indent
+
+from izhi_models.exporters.brian2.words import is_unit
+
+CLASSES = frozenset({
+    "Function", "NeuronGroup", "SpikeMonitor", "StateMonitor", "Synapses", "defaultclock",
+    "magic_network", "prefs", "run", "seed",
+})  # fmt: skip
+
+FUNCTIONS = {
+    "where": '''
+# One of two numbers, of which the other may be undefined.
+where = Function(
+    np.where,
+    arg_names=["test", "then", "otherwise"],
+    arg_units=[None, None, "then"],
+    arg_types=["boolean", "any", "any"],
+    return_type="float",
+    return_unit=lambda test, then, otherwise: then,
+)
+where.implementations.add_numpy_implementation(np.where)
+where.implementations.add_implementation(
+    "cython",
+    """
+    cdef double where(bint test, double then, double otherwise):
+        return then if test else otherwise
+    """,
+)
+where.implementations.add_implementation(
+    "cpp",
+    """
+    static inline double where(bool test, double then, double otherwise) {
+        return test ? then : otherwise;
+    }
+    """,
+)'''.splitlines(),
+    "factorial": '''
+factorial = Function(np.vectorize(lambda x: math.gamma(x + 1.0)), arg_units=[1], return_unit=1)
+factorial.implementations.add_implementation(
+    "cython",
+    """
+    from libc.math cimport tgamma
+    cdef double factorial(double x):
+        return tgamma(x + 1.0)
+    """,
+)
+factorial.implementations.add_implementation(
+    "cpp", "static inline double factorial(double x) { return tgamma(x + 1.0); }"
+)'''.splitlines(),
+}
+
+RESULTS = """\
+results = {}
+for name, (monitor, first, size) in populations.items():
+    chosen = (monitor.i >= first) & (monitor.i < first + size)
+    results[f"{name}.steps"] = np.rint(monitor.t[chosen] / DT).astype(int) + 1
+    results[f"{name}.cells"] = np.asarray(monitor.i)[chosen] - first
+    print(f"{name}: {np.sum(chosen)} spikes")
+for name, monitor, variable, cells, period, columns in traces:
+    found = np.asarray(getattr(monitor[cells], variable)).T
+    results[name] = found[period - 1 :: period]
+    results[f"{name}.cells"] = np.array(columns)
+np.savez_compressed(path.with_name(f"{path.stem}_results.npz"), **results)""".splitlines()
+
+
+def braces(name: str, lines: Sequence[str], ends: tuple[str, str] = ("{", "}")) -> Iterator[str]:
+    """Yield the lines of a dictionary or list.
+
+    Parameters
+    ----------
+    name : str
+        Of the variable.
+    lines : sequence of str
+        Its items.
+    ends : tuple of str
+    """
+    opening, closing = ends
+    if not lines:
+        yield f"{name} = {opening}{closing}"
+        return
+    yield f"{name} = {opening}"
+    yield from (f"    {line}" for line in lines)
+    yield closing
+
+
+def block_of(lines: Sequence[str], depth: int) -> str:
+    """Return lines of a language within the language.
+
+    Parameters
+    ----------
+    lines : sequence of str
+    depth : int
+        Spaces before each.
+    """
+    if len(lines) == 1 and "#" not in lines[0]:
+        return f'"{lines[0]}"'
+    inner = indent("\n".join(lines), " " * depth)
+    return f'"""\n{inner}\n{" " * (depth - 4)}"""'
+
+
+def imports(text: str) -> list[str]:
+    """Return the imports of a script.
+
+    Parameters
+    ----------
+    text : str
+        All that follows them.
+    """
+    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    from_brian = sorted(
+        (item for item in used if item in CLASSES or is_unit(item)),
+        key=lambda item: (item.lower(), item),
+    )
+    modules = ["import math"] if "math" in used else []
+    return [
+        *modules,
+        "import sys",
+        "from pathlib import Path",
+        "",
+        "import numpy as np",
+        "from brian2 import (",
+        *(f"    {item}," for item in from_brian),
+        ")",
+    ]
