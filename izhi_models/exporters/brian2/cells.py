@@ -26,10 +26,11 @@ from izhi_models.ir.dynamics import (
     TIME_NAME,
     Assignment,
     Derived,
+    OnEvent,
 )
 from izhi_models.ir.passes import drop_unused
 from izhi_models.ir.rewrite import map_expressions
-from izhi_models.ir.step import Block, make_step
+from izhi_models.ir.step import Block, Step, make_step
 from izhi_models.units import TIME, Dimension
 
 T_END = "t_end = t + dt*(1 + 1e-8) : second  # end of the step, past rounding"
@@ -199,10 +200,13 @@ def make_cells(
         for item in used.parameters
         if item.name not in arrivals and item.name not in sums
     }
+    start = start_of(group, number, seed)
     step = make_step(used, "euler", wanted)
+    resting = _resting(step) - wanted
+    step = replace(step, states=tuple(item for item in step.states if item.name not in resting))
+    values |= {name: single(start[name]) for name in sorted(resting)}
     equations = tidied(step, values, dimensions, group.size, wanted)
     equations, held = with_held(equations, method)
-    start = start_of(group, number, seed)
     each = {name for name, value in equations.values.items() if isinstance(value, np.ndarray)}
     return Cells(
         identifier,
@@ -215,6 +219,14 @@ def make_cells(
         paths,
         {name: single(value) for name, value in start.items()},
     )
+
+
+def _resting(step: Step) -> set[str]:
+    """Return the states that keep the value that they start with."""
+    moving = {item.state for item in step.advances}
+    blocks: tuple[Block | OnEvent, ...] = (*step.blocks, *step.on_events)
+    moving |= {item.state for block in blocks for item in block.assignments}
+    return {item.name for item in step.states} - moving
 
 
 def _total(parts: Sequence[Expr]) -> Expr:
@@ -343,7 +355,7 @@ def held_lines(cells: Cells) -> list[str]:
         value = item.value
         if cells.method != "euler":
             value = _at_stage(value)
-        lines.append(f"{cells.names[item.name]} = {printer.text(value, item.dimension)}")
+        lines += printer.statements(cells.names[item.name], value, item.dimension)
     return lines
 
 
@@ -409,5 +421,5 @@ def assignment_lines(assignments: Iterable[Assignment], printer: Printer) -> lis
                 operator, value = f"{op}=", change
             case _:
                 operator, value = "=", item.value
-        lines.append(f"{left} {operator} {printer.text(value, printer.dimensions[item.state])}")
+        lines += printer.statements(left, value, printer.dimensions[item.state], operator)
     return lines

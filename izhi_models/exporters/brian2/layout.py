@@ -16,6 +16,7 @@ CLASSES = frozenset({
 FUNCTIONS = {
     "where": '''
 # One of two numbers, of which the other may be undefined.
+np.seterr(divide="ignore", invalid="ignore", over="ignore")
 where = Function(
     np.where,
     arg_names=["test", "then", "otherwise"],
@@ -24,7 +25,9 @@ where = Function(
     return_type="float",
     return_unit=lambda test, then, otherwise: then,
 )
-where.implementations.add_numpy_implementation(np.where)
+where.implementations.add_numpy_implementation(
+    lambda test, then, otherwise: np.where(test, then, otherwise), discard_units=True
+)
 where.implementations.add_implementation(
     "cython",
     """
@@ -40,6 +43,35 @@ where.implementations.add_implementation(
     }
     """,
 )'''.splitlines(),
+    "rk4": '''
+
+def rk4(equations, variables, method_options=None):
+    """Return code of the classical Runge-Kutta method.
+
+    Brian2's own takes minutes to write it for cells with many channels. Here what is derived is
+    computed once in each stage.
+    """
+    states = equations.diff_eq_names
+    derived = [item for item in equations.ordered if item.varname in equations.subexpr_names]
+    code = []
+    for stage, part in enumerate((0, 0.5, 0.5, 1)):
+        here = {item: f"_{item}_{stage}" for item in (*states, *equations.subexpr_names)}
+        here["t"] = f"(t + {part}*dt)"
+        for item in states:
+            move = f" + {part}*dt*_slope_{item}_{stage - 1}" if stage else ""
+            code.append(f"_{item}_{stage} = {item}{move}")
+        for item in derived:
+            value = word_substitute(item.expr.code, here)
+            code.append(f"_{item.varname}_{stage} = {value}")
+        for item in states:
+            slope = word_substitute(equations[item].expr.code, here)
+            code.append(f"_slope_{item}_{stage} = {slope}")
+    for item in states:
+        first, second, third, fourth = (f"_slope_{item}_{stage}" for stage in range(4))
+        code.append(f"{item} += dt*({first} + 2*{second} + 2*{third} + {fourth})/6")
+    return "\\n".join(code)
+
+'''.splitlines(),
     "factorial": '''
 factorial = Function(np.vectorize(lambda x: math.gamma(x + 1.0)), arg_units=[1], return_unit=1)
 factorial.implementations.add_implementation(
@@ -127,4 +159,5 @@ def imports(text: str) -> list[str]:
         "from brian2 import (",
         *(f"    {item}," for item in from_brian),
         ")",
+        *(["from brian2.utils.stringtools import word_substitute"] if "rk4" in used else []),
     ]

@@ -242,6 +242,8 @@ def write_own(link: Link, pre: Cells, post: Cells) -> Written:
         text, unit = writer.exposed(variable)
         found.model.append(f"{target} = {text} : {unit} (summed)")
         found.sums.append(target)
+    found.functions = frozenset(writer.functions)
+    found.namespace += [f'"{name}": {name},' for name in sorted(writer.functions)]
     known = {WEIGHT: 1.0, **item.values, **dict.fromkeys(_required(item), 0.0)}
     start = initial_values(ordered, known, 1)
     for state in equations.states:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -30,6 +32,7 @@ CHOICE = "where"
 
 _LEVELS = {"or": 1, "and": 2, "compare": 3, "+": 4, "-": 4, "*": 5, "/": 5, "sign": 6, "^": 7}
 _FUNCTIONS = {"ln": "log"}
+_DRAW = re.compile(r"\brandn?\(\)")
 
 
 @dataclass
@@ -61,7 +64,33 @@ class Printer:
         dimension : Dimension, optional
             What it has, which a literal 0 cannot say.
         """
-        return self._text(expr, 0, dimension)
+        found = dimension_of(expr, self.dimensions)
+        if dimension is None or found is None or found == dimension:
+            return self._text(expr, 0, dimension)
+        # Some core types of NeuroML leave out a unit, which is the one of SI then.
+        return f"{self._text(expr, _LEVELS['*'])}*{base_unit(dimension.over(found))}"
+
+    def statements(
+        self, left: str, expr: Expr, dimension: Dimension, operator: str = "="
+    ) -> list[str]:
+        """Return an assignment; of several random numbers in it, each is drawn before.
+
+        Parameters
+        ----------
+        left : str
+            What is assigned to.
+        expr : Expr
+        dimension : Dimension
+        operator : str
+        """
+        text = self.text(expr, dimension)
+        draws = _DRAW.findall(text)
+        if len(draws) < 2:
+            return [f"{left} {operator} {text}"]
+        count = itertools.count(1)
+        text = _DRAW.sub(lambda _: f"draw_{left}_{next(count)}", text)
+        drawn = [f"draw_{left}_{number} = {draw}" for number, draw in enumerate(draws, 1)]
+        return [*drawn, f"{left} {operator} {text}"]
 
     def _text(self, expr: Expr, outer: int, dimension: Dimension | None = None) -> str:
         text, level = self._printed(expr, dimension)

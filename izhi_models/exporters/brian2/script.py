@@ -51,7 +51,8 @@ _LONGEST_LIST = 12
 _OWN_NAMES = (
     *CLASSES, "DT", "DURATION", "Path", "arrays", "cells", "chosen", "first", "float", "found",
     "columns", "group", "int", "len", "monitor", "name", "np", "path", "period", "populations",
-    "print", "results", "size", "spikes", "sum", "sys", "traces", "variable", "where",
+    "print", "results", "rk4", "size", "spikes", "sum", "sys", "traces", "variable", "where",
+    "word_substitute",
 )  # fmt: skip
 
 
@@ -142,6 +143,7 @@ class _Writer:
             body += ["", *self._synapses(link)]
         body += ["", *self._monitors(), "", "run(DURATION)", "", *RESULTS]
         functions = set().union(*(item.functions for item in self.cells), self.own_functions)
+        functions |= {item.method for item in self.cells} & FUNCTIONS.keys()
         body = [
             *self._settings(),
             *(line for name in sorted(functions) for line in FUNCTIONS[name]),
@@ -209,7 +211,8 @@ class _Writer:
             yield "    events={"
             yield from (f'        "{item.name}": "{item.test}",' for item in (*before, *after))
             yield "    },"
-        yield f'    method="{cells.method}",'
+        method = cells.method if cells.method in FUNCTIONS else f'"{cells.method}"'
+        yield f"    method={method},"
         functions = "".join(f', "{item}": {item}' for item in sorted(cells.functions))
         yield (
             f"    namespace={{**{name}_values{functions}}},"
@@ -278,7 +281,7 @@ class _Writer:
         firsts = {
             item.id: group.first(item.id) for group in self.groups for item in group.populations
         }
-        block = link.whole(firsts)
+        block = _sorted(link.whole(firsts))
         yield f"{name}.connect({self._which(block, name, pre.size, post.size)})"
         if WEIGHT_LINE in found.model:
             weights = block.weights
@@ -305,12 +308,8 @@ class _Writer:
     def _which(self, block: Block, name: str, n_pre: int, n_post: int) -> str:
         """Return which cells are connected, as arguments of `connect`."""
         size = block.pre.size
-        if size == n_pre * n_post and size > 1:
-            everything = np.repeat(np.arange(n_pre), n_post), np.tile(np.arange(n_post), n_pre)
-            if np.array_equal(block.pre, everything[0]) and np.array_equal(
-                block.post, everything[1]
-            ):
-                return ""
+        if _is_complete(block, n_pre, n_post):
+            return ""
         counted = np.arange(size)
         if (
             size == n_pre == n_post
@@ -452,12 +451,26 @@ _NUMERICS = {
     "euler": "forward Euler (Brian2's 'euler')",
     "exponential_euler": "exponential Euler (Brian2's 'exponential_euler')",
     "rk2": "the midpoint method (Brian2's 'rk2')",
-    "rk4": "the classical Runge-Kutta method (Brian2's 'rk4')",
+    "rk4": "the classical Runge-Kutta method",
 }
 _ORDER = (
     "A step first delivers spikes, then advances all states, then tests conditions on the new "
     "states and resets. A step leads from t to t + dt: an input that is on at t + dt acts in it."
 )
+
+
+def _sorted(block: Block) -> Block:
+    """Return connections in the order of their cells."""
+    return block.take(np.lexsort((block.post, block.pre)))
+
+
+def _is_complete(block: Block, n_pre: int, n_post: int) -> bool:
+    """Return whether connections in order lead once from each cell to each."""
+    return (
+        block.pre.size == n_pre * n_post > 1
+        and np.array_equal(block.pre, np.repeat(np.arange(n_pre), n_post))
+        and np.array_equal(block.post, np.tile(np.arange(n_post), n_pre))
+    )
 
 
 def _method(method: str, group: Group) -> str:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.annarchy.equations import euler_rate
-from izhi_models.errors import InternalError
+from izhi_models.errors import InternalError, UnsupportedError
 from izhi_models.exporters.brian2.printing import EDGE
 from izhi_models.expr import (
+    CONDITIONS,
     ZERO,
     Binary,
     Call,
@@ -37,7 +38,7 @@ from izhi_models.expr import (
     substitute,
     walk,
 )
-from izhi_models.ir.dimensions import dimension_of
+from izhi_models.ir.dimensions import DimensionFault, check_expression, dimension_of
 from izhi_models.ir.dynamics import STEP_NAME, TIME_NAME, Assignment, Derived, OnEvent, Variable
 from izhi_models.ir.evaluate import evaluate_array
 from izhi_models.ir.step import Block, Step
@@ -153,11 +154,19 @@ def tidied(
     )
     if len(found.rates) < len(rates):
         raise InternalError("an advance is no step of forward Euler")
+    faults = {item.message for expr in found.expressions() for item in _faults(expr, dimensions)}
+    if faults:
+        raise UnsupportedError(f"Brian2 refuses dimensions that differ: {min(faults)}")
     found = _with_edges(found)
     found = _with_values(found, {item.name for item in step.parameters}, n)
     found = _without_aliases(found, kept)
     found = _with_small_parts(found, kept)
     return _without_unread(found, kept)
+
+
+def _faults(expr: Expr, dimensions: Mapping[str, Dimension]) -> Iterator[DimensionFault]:
+    if not isinstance(expr, CONDITIONS):
+        yield from check_expression(expr, dimensions)
 
 
 # The end of the step in comparisons

@@ -86,7 +86,7 @@ class Identifiers:
             text in self._taken
             or is_reserved(text)
             or text.endswith(("_pre", "_post"))
-            or text.startswith("xi_")
+            or text.startswith(("xi_", "draw_"))
         )
 
 
@@ -139,12 +139,21 @@ _Part = tuple[tuple[str, str, int, Dimension], int]
 
 def _parts(dimension: Dimension) -> list[_Part]:
     """Return units and their exponents, as few of them as possible."""
-    choices: list[list[_Part]] = [_rest(dimension)]
-    for named in _NAMED:
-        for exponent in (1, -1):
-            rest = dimension.over(named[3].power(exponent))
-            choices.append([(named, exponent), *_rest(rest)])
-    return min(choices, key=lambda parts: sum(1 + abs(exponent) for _, exponent in parts))
+    signed: list[_Part] = [(item, exponent) for item in _NAMED for exponent in (1, -1)]
+    choices: list[list[_Part]] = [[], *([item] for item in signed)]
+    choices += [[first, second] for first in signed[::2] for second in signed[1::2]]
+    return min((_completed(parts, dimension) for parts in choices), key=_length)
+
+
+def _completed(parts: list[_Part], dimension: Dimension) -> list[_Part]:
+    for item, exponent in parts:
+        dimension = dimension.over(item[3].power(exponent))
+    return [*parts, *_rest(dimension)]
+
+
+def _length(parts: list[_Part]) -> tuple[int, int]:
+    below = sum(exponent < 0 for _, exponent in parts)
+    return sum(1 + abs(exponent) for _, exponent in parts), below
 
 
 def _rest(dimension: Dimension) -> list[_Part]:
