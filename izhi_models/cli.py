@@ -185,7 +185,11 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
 @commands.command()
 @click.argument("file")
 @click.option(
-    "--to", "target", required=True, metavar="TARGET", help="annarchy, neuroml, neuroml-hdf5."
+    "--to",
+    "target",
+    required=True,
+    metavar="TARGET",
+    help="annarchy, brian2, neuroml, neuroml-hdf5.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="File to write [as FILE is called].")
 @click.option("--duration", metavar="TIME", help='Such as "500 ms" [what the file asks for].')
@@ -208,8 +212,8 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
 def export(file: str, target: str, out: Path | None, form: str, **options: Any) -> None:
     """Write FILE for another simulator.
 
-    `--to annarchy` as a Python script; `--to neuroml` as NeuroML and LEMS, with the connections
-    that rules make as lists; `--to neuroml-hdf5` the same with the network in HDF5.
+    `--to annarchy` and `--to brian2` as a Python script; `--to neuroml` as NeuroML and LEMS, with
+    the connections that rules make as lists; `--to neuroml-hdf5` the same with the network in HDF5.
     """
     from izhi_models.exporting import export as write
     from izhi_models.pipeline import load

@@ -16,6 +16,7 @@ import numpy as np
 
 from izhi_models.annarchy.lower import Group
 from izhi_models.annarchy.start import start_of
+from izhi_models.errors import UnsupportedError
 from izhi_models.exporters.brian2.paths import Paths, one_line, shortest
 from izhi_models.exporters.brian2.printing import EDGE, Printer
 from izhi_models.exporters.brian2.tidy import Equations, Values, single, tidied
@@ -135,7 +136,7 @@ class Cells:
         found = self.group.dynamics.exposed(name) or name
         return self.equations.instead.get(found, found)
 
-    def printer(self, time: str = "(t + dt)", suffix: str = "") -> Printer:
+    def printer(self, time: str = "t + dt", suffix: str = "") -> Printer:
         """Return what prints expressions of the cells.
 
         Parameters
@@ -291,7 +292,7 @@ def with_held(equations: Equations, method: str) -> tuple[Equations, tuple[Deriv
 def model_lines(cells: Cells) -> list[str]:
     """Return the equations of the group, one per line."""
     equations = cells.equations
-    printer = cells.printer("(t + dt)" if cells.method == "euler" else "t")
+    printer = cells.printer("t + dt" if cells.method == "euler" else "t")
     if cells.method != "euler":  # it takes rates at times inside the step
         equations = equations.map_equations(_at_stage)
     name = cells.names
@@ -348,7 +349,7 @@ def namespace_lines(cells: Cells) -> list[str]:
 
 def held_lines(cells: Cells) -> list[str]:
     """Return what is set at the start of each step."""
-    time = "(t + dt)" if cells.method == "euler" else "(t + dt/2)"
+    time = "t + dt" if cells.method == "euler" else "t + dt/2"
     printer = cells.printer(time)
     lines = []
     for item in cells.held:
@@ -376,8 +377,22 @@ class Event:
 
 
 def events(cells: Cells) -> tuple[list[Event], Event | None, list[Event]]:
-    """Return the events before the spike, the spike, and those after it, in order."""
+    """Return the events before the spike, the spike, and those after it, in order.
+
+    Parameters
+    ----------
+    cells : Cells
+
+    Raises
+    ------
+    UnsupportedError
+        If a cell sends events on more than one port.
+    """
     blocks = cells.equations.blocks
+    ports = {port for block in blocks for port in block.events if "/" not in port}
+    if len(ports) > 1:
+        listed = ", ".join(sorted(ports))
+        raise UnsupportedError(f"a cell sends events on several ports ({listed})")
     sending = [number for number, block in enumerate(blocks) if _is_sending(block)]
     if _flags(cells):
         found = [_event(cells, number, block) for number, block in enumerate(blocks)]

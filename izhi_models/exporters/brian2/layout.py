@@ -130,8 +130,8 @@ def block_of(lines: Sequence[str], depth: int) -> str:
     depth : int
         Spaces before each.
     """
-    if len(lines) == 1 and "#" not in lines[0]:
-        return f'"{lines[0]}"'
+    if len(lines) < 2 and "#" not in "".join(lines):
+        return f'"{"".join(lines)}"'
     inner = indent("\n".join(lines), " " * depth)
     return f'"""\n{inner}\n{" " * (depth - 4)}"""'
 

@@ -52,7 +52,7 @@ class Printer:
 
     names: Mapping[str, str]
     dimensions: Mapping[str, Dimension]
-    time: str = "(t + dt)"
+    time: str = "t + dt"
     functions: set[str] = field(default_factory=set)
 
     def text(self, expr: Expr, dimension: Dimension | None = None) -> str:
@@ -149,7 +149,8 @@ class Printer:
 
     def _name(self, name: str) -> tuple[str, int]:
         text = {TIME_NAME: self.time, STEP_NAME: "dt", EDGE: "t_end"}.get(name)
-        return text or self.names[name], _LEVELS["^"] + 1
+        is_sum = name == TIME_NAME and "+" in self.time
+        return text or self.names[name], _LEVELS["+"] if is_sum else _LEVELS["^"] + 1
 
     def _call(self, function: str, argument: Expr) -> tuple[str, int]:
         inner = self._text(argument, 0)

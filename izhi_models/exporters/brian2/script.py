@@ -205,8 +205,7 @@ class _Writer:
         yield f"    {name}_equations,"
         if spike is not None:
             yield f'    threshold="{spike.test}",'
-            if spike.code:
-                yield f"    reset={block_of(spike.code, 8)},"
+            yield f"    reset={block_of(spike.code, 8)},"
         if before or after:
             yield "    events={"
             yield from (f'        "{item.name}": "{item.test}",' for item in (*before, *after))

@@ -46,7 +46,12 @@ _WORDS = frozenset({
     "do", "goto", "enum", "extern", "sizeof", "inline", "typename", "this", "new", "delete",
     "operator", "private", "public", "protected", "virtual", "friend", "using", "throw", "try",
     "catch", "cdef", "cpdef", "cimport", "include", "ctypedef", "nogil", "DEF", "numpy", "np",
-    "constants", "gamma", "y0", "y1", "j0", "j1", "jn", "yn",
+    "constants", "gamma", "y0", "y1", "j0", "j1", "jn", "yn", "N_incoming_post", "N_outgoing_pre",
+    "add_dependency", "add_to_magic_network", "after_run", "assign_id", "before_run",
+    "check_variable_write", "code_objects", "codeobj_class", "contained_objects",
+    "custom_operation", "default_event", "event_driven", "invalidates_magic_network",
+    "method_choice", "register_variable", "resolve_all", "run_on_event", "run_regularly",
+    "set_event_schedule", "unregister_variable", "user_equations", "verify_dependencies",
 })  # fmt: skip
 
 

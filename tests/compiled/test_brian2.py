@@ -139,8 +139,8 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     paths = {}
     for name, (duration, dt, _) in CASES.items():
         paths[name] = folder / "out" / f"{name}.py"
-        izhi_models.load(source(folder, name)).export(
-            "brian2", paths[name], duration=duration, dt=dt or None
+        izhi_models.export(
+            source(folder, name), "brian2", paths[name], duration=duration, dt=dt or None
         )
     run(list(paths.values()), folder)
     return paths
