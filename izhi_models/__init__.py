@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from izhi_models.exporting import export
+    from izhi_models.importing import from_annarchy
     from izhi_models.pipeline import Model, Run, load
     from izhi_models.results import Results
 
-__all__ = ["Model", "Results", "Run", "export", "load"]
+__all__ = ["Model", "Results", "Run", "export", "from_annarchy", "load"]
 
 _HOMES = {
     "Model": "pipeline",
     "Run": "pipeline",
     "export": "exporting",
+    "from_annarchy": "importing",
     "load": "pipeline",
     "Results": "results",
 }

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.expr import ONE, names
+from izhi_models.expr import ONE, ZERO, fold, names
 from izhi_models.ir.aggregate import Aggregate, Arrival, NotAggregable
 from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dynamics import TIME_NAME, Dynamics, Variable
@@ -149,7 +149,11 @@ class _Cluster:
         places = self.places[kind]
         summed = self.structures.sum(projection, self.cell)
         if isinstance(summed, NotAggregable):
-            own = {f"{places[0]}/{name}{_SUM}": name for name in self._gathered(kind)}
+            own = {
+                f"{places[0]}/{name}{_SUM}": name
+                for name in self._gathered(kind)
+                if not _is_always_zero(projection.dynamics, name)
+            }
             yield replace(projection, own=own, reasons=summed.reasons)
             return
         slots = self.chosen[kind][projection.synapse][self.cells[projection.post]]
@@ -315,6 +319,12 @@ def _choose(present: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.in
         slots[cells] = chosen
         result[name] = slots
     return result
+
+
+def _is_always_zero(dynamics: Dynamics, exposure: str) -> bool:
+    """Tell whether an exposure is said to be 0."""
+    variable = dynamics.exposed(exposure)
+    return any(item.name == variable and fold(item.value) == ZERO for item in dynamics.derived)
 
 
 def without_unread(dynamics: Dynamics) -> Dynamics:

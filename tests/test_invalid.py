@@ -27,6 +27,7 @@ MODULES = (
     "expression_rules",
     "type_rules",
     "dynamics_rules",
+    "prescription",
     "model_rules",
     "validate",
 )

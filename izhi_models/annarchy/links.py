@@ -20,7 +20,7 @@ from izhi_models.annarchy.program import Projection as Definition
 from izhi_models.annarchy.program import Weights
 from izhi_models.annarchy.synapses import ConnectionSynapse, lower_synapse
 from izhi_models.expr import Expr, Name, names
-from izhi_models.network import PEER, WEIGHT, Block, Connections, Projection, join
+from izhi_models.network import PEER, WEIGHT, Block, Connections, Projection, Values, join
 from izhi_models.slots import Structures
 
 Targets = dict[str, str]
@@ -258,7 +258,7 @@ def _kind_of_weights(members: _Members) -> Weights:
 
 def _own_synapse(
     members: Sequence[Projection], exposure: str, readable: Readable, kept: set[str]
-) -> tuple[ConnectionSynapse, dict[str, float | NDArray[np.float64]]]:
+) -> tuple[ConnectionSynapse, Values]:
     """Return the synapse of each connection, and its values, which differ between components."""
     first = members[0]
     cells = {}
@@ -270,17 +270,25 @@ def _own_synapse(
     moving = {item.name for item in first.dynamics.states}
     moving |= {item.name for item in first.dynamics.derived}
     components = {item.synapse: item.values for item in members}
+    given: Values = dict(first.values)
+    if len(components) > 1:
+        numbers = {name: number for number, name in enumerate(components)}
+        owners = np.repeat(
+            [numbers[item.synapse] for item in members], [item.size for item in members]
+        )
+        given = {
+            name: np.array([float(values[name]) for values in components.values()])[owners]
+            for name in first.values
+        }
     lowered = lower_synapse(
-        first.dynamics, list(components.values()), exposure, cells, kept & moving
+        first.dynamics, given, lambda: _weights_of(members), exposure, cells, kept & moving
     )
-    if len(components) == 1:
-        return lowered, dict(lowered.values[0])
-    numbers = {name: number for number, name in enumerate(components)}
-    owners = np.repeat([numbers[item.synapse] for item in members], [item.size for item in members])
-    return lowered, {
-        symbol: np.array([values[symbol] for values in lowered.values])[owners]
-        for symbol in lowered.values[0]
-    }
+    return lowered, lowered.values
+
+
+def _weights_of(members: Sequence[Projection]) -> NDArray[np.float64]:
+    """Return the weights of all connections, one after another."""
+    return np.concatenate([np.broadcast_to(item.weights, item.size) for item in members])
 
 
 def _link(

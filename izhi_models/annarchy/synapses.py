@@ -6,11 +6,13 @@ changes by their own value, or that read the cell at the other end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from izhi_models.annarchy.equations import Symbol, euler_rate, print_expression
 from izhi_models.annarchy.program import WEIGHT, Equation, ProgramParameter, Synapse
@@ -20,10 +22,11 @@ from izhi_models.ir.dimensions import rescale
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.ir.evaluate import initial_values
 from izhi_models.ir.passes import drop_unused, fold_constants, order_derived
+from izhi_models.ir.prescribed import is_prescribed
 from izhi_models.ir.step import Step, make_step
 from izhi_models.network import WEIGHT as WEIGHT_NAME
 from izhi_models.network import Values
-from izhi_models.units import to_simulation
+from izhi_models.units import Dimension, to_simulation, to_simulation_array
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,22 @@ class ConnectionSynapse:
     Parameters
     ----------
     definition : Synapse
-    values : list of dict of str to float
-        For each component, by symbol, in simulation units: parameters and initial values.
+    values : dict of str to float or array (n,)
+        By symbol, in simulation units: parameters and initial values; one number where all
+        connections have the same.
     symbols : dict of str to Symbol
         Of the states, and of what is derived to be recorded, by name in the dynamics.
     """
 
     definition: Synapse
-    values: list[dict[str, float]]
+    values: Values
     symbols: dict[str, Symbol]
 
 
 def lower_synapse(
     dynamics: Dynamics,
-    components: Sequence[Values],
+    given: Values,
+    weights: Callable[[], NDArray[np.float64]],
     exposure: str,
     cells: Mapping[str, str],
     kept: Set[str] = frozenset(),
@@ -57,8 +62,10 @@ def lower_synapse(
     ----------
     dynamics : Dynamics
         Flat; its requirements are variables of the two cells.
-    components : sequence of dict of str to float
-        The values of each component of this dynamics; one if all connections have the same. [SI]
+    given : dict of str to float or array (n,)
+        Parameters; all are arrays if there are several components. [SI]
+    weights : callable
+        Returns the weights (n,) of the connections, which are asked for if states start with them.
     exposure : str
         What the postsynaptic cell adds up.
     cells : mapping of str to str
@@ -76,10 +83,12 @@ def lower_synapse(
     used = drop_unused(fold_constants(rescale(ordered)), frozenset({variable, *kept}))
     if any(is_random(item) for item in used.expressions()):
         raise UnsupportedError(f"'{dynamics.name}' draws random numbers at each connection")
-    reader = _Reader(make_step(used), cells, kept)
+    method = "auto" if is_prescribed(used) else "euler"
+    reader = _Reader(make_step(used, method), cells, kept)
+    is_single = not any(isinstance(value, np.ndarray) for value in given.values())
     definition = Synapse(
         parameters=tuple(
-            ProgramParameter(reader.symbols[item.name], is_global=len(components) == 1)
+            ProgramParameter(reader.symbols[item.name], is_global=is_single)
             for item in used.parameters
             if item.name in reader.symbols
         ),
@@ -95,17 +104,49 @@ def lower_synapse(
         for name, symbol in {**reader.symbols, **reader.show}.items()
         if name not in reader.given
     }
-    values = []
-    for component in components:
-        start = initial_values(ordered, {**component, **dict.fromkeys(cells, 0.0)}, 1)
-        known = {name: float(np.ravel(value)[0]) for name, value in {**start, **component}.items()}
-        values.append(
-            {
-                symbol: to_simulation(known[name], dimensions[name])
-                for name, symbol in reader.symbols.items()
-            }
-        )
-    return ConnectionSynapse(definition, values, symbols)
+    values = _values(ordered, given, weights, cells)
+    return ConnectionSynapse(
+        definition,
+        {
+            symbol: _in_simulation(values.get(name, 0.0), dimensions[name])
+            for name, symbol in reader.symbols.items()
+        },
+        symbols,
+    )
+
+
+def _values(
+    dynamics: Dynamics,
+    given: Values,
+    weights: Callable[[], NDArray[np.float64]],
+    cells: Iterable[str],
+) -> Values:
+    """Return parameters, and what variables start with."""
+    own = dict(given)
+    if _starts_with_weight(dynamics):
+        own[WEIGHT_NAME] = weights()
+    sizes = [value.size for value in own.values() if isinstance(value, np.ndarray)]
+    start = initial_values(dynamics, {**own, **dict.fromkeys(cells, 0.0)}, max(sizes, default=1))
+    equal = {name: (value == value[0]).all() for name, value in start.items()}
+    return {
+        **{name: float(value[0]) if equal[name] else value for name, value in start.items()},
+        **own,
+    }
+
+
+def _in_simulation(value: float | NDArray[np.float64], dimension: Dimension) -> Any:
+    if isinstance(value, np.ndarray):
+        return to_simulation_array(value, dimension)
+    return to_simulation(value, dimension)
+
+
+def _starts_with_weight(dynamics: Dynamics) -> bool:
+    """Tell whether a state starts with what follows from the weight of its connection."""
+    follow = {WEIGHT_NAME}
+    for item in dynamics.derived:
+        if names(item.value) & follow:
+            follow.add(item.name)
+    return any(names(item.value) & follow for item in dynamics.start)
 
 
 class _Reader:

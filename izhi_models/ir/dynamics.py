@@ -46,19 +46,40 @@ class Derived:
     """A variable that follows from others at every moment.
 
     Source: LEMS, DerivedVariable and ConditionalDerivedVariable.
+
+    Parameters
+    ----------
+    name : str
+    dimension : Dimension
+    value : Expr
+    is_frozen : bool
+        True if it keeps its value inside the method by which rates are said to be integrated.
     """
 
     name: str
     dimension: Dimension
     value: Expr
+    is_frozen: bool = False
 
 
 @dataclass(frozen=True)
 class Rate:
-    """The time derivative of a state. Source: LEMS, TimeDerivative."""
+    """The time derivative of a state. Source: LEMS, TimeDerivative.
+
+    Parameters
+    ----------
+    state : str
+    value : Expr
+    method : str
+        By which it is to be integrated, see `izhi_models.ir.prescribed`; empty if nothing is said.
+    turn : int
+        A state of a later turn advances after those of an earlier one.
+    """
 
     state: str
     value: Expr
+    method: str = ""
+    turn: int = 0
 
 
 @dataclass(frozen=True)

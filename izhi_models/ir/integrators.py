@@ -56,13 +56,14 @@ def _added(state: str, move: Expr) -> Expr:
     return Binary("+", Name(state), move)
 
 
-def _forward(state: str, slope: Expr) -> Assignment:
+def forward(state: str, slope: Expr) -> Assignment:
+    """Return what moves a state along a slope over the step."""
     return Assignment(state, _added(state, Binary("*", TIME_STEP, slope)))
 
 
 def euler(dynamics: Dynamics) -> Advance:
     """Forward Euler: x + dt * rate, the rate from the start of the step."""
-    return Advance([], [_forward(state, rate) for state, rate in moving_rates(dynamics).items()])
+    return Advance([], [forward(state, rate) for state, rate in moving_rates(dynamics).items()])
 
 
 # Exponential Euler
@@ -80,18 +81,18 @@ def exponential_euler(dynamics: Dynamics) -> Advance:
     for state, rate in moving_rates(dynamics).items():
         slope = linear_slope(rate, state, derived)
         if slope is None or slope == ZERO:
-            advance.assignments.append(_forward(state, rate))
+            advance.assignments.append(forward(state, rate))
             continue
         exponent, factor = f"{state}@exponent", f"{state}@relaxation"
         advance.definitions += [
             Derived(exponent, NONE, Binary("*", slope, TIME_STEP)),
-            Derived(factor, NONE, _relaxation(Name(exponent))),
+            Derived(factor, NONE, relaxation(Name(exponent))),
         ]
-        advance.assignments.append(_forward(state, Binary("*", rate, Name(factor))))
+        advance.assignments.append(forward(state, Binary("*", rate, Name(factor))))
     return advance
 
 
-def _relaxation(exponent: Expr) -> Expr:
+def relaxation(exponent: Expr) -> Expr:
     """Return (exp(z) - 1) / z, near 0 by its series, to 1e-12."""
     series: Expr = ONE
     for divisor in (4.0, 3.0, 2.0):
@@ -120,13 +121,13 @@ def rk4(dynamics: Dynamics) -> Advance:
     fourth = stages.slopes(4, stages.states(4, third, ONE), ZERO)
     return stages.advance(
         {
-            state: _weighted(first[state], second[state], third[state], fourth[state])
+            state: weighted(first[state], second[state], third[state], fourth[state])
             for state in first
         }
     )
 
 
-def _weighted(first: str, second: str, third: str, fourth: str) -> Expr:
+def weighted(first: str, second: str, third: str, fourth: str) -> Expr:
     """Return (k1 + 2 k2 + 2 k3 + k4) / 6."""
     inner = Binary("*", Number(2.0), Binary("+", Name(second), Name(third)))
     total = Binary("+", Binary("+", Name(first), inner), Name(fourth))
@@ -208,7 +209,7 @@ class _Stages:
 
     def advance(self, slopes: Mapping[str, Expr]) -> Advance:
         """Return all definitions, and new states by given slopes."""
-        self.result.assignments = [_forward(state, slope) for state, slope in slopes.items()]
+        self.result.assignments = [forward(state, slope) for state, slope in slopes.items()]
         return self.result
 
 
@@ -297,7 +298,7 @@ class _ExponentialMidpoint:
         """Return what a rate is multiplied by when the state relaxes in a part of the step."""
         value = Binary("*", point(self.coupling.slopes[state]), _part_of_step(part))
         exponent = self._define(state, f"exponent{what}", NONE, value)
-        return Name(self._define(state, f"relaxation{what}", NONE, _relaxation(Name(exponent))))
+        return Name(self._define(state, f"relaxation{what}", NONE, relaxation(Name(exponent))))
 
     def _half_way(self, state: str, start: Change) -> str:
         rate = start(self.rates[state])
@@ -335,25 +336,11 @@ class _ExponentialMidpoint:
             state: Name(self._define(state, "rate", self._per_time(state), inside(rate)))
             for state, rate in ((state, self.rates[state]) for state in unit)
         }
-        for step, pivot in enumerate(unit):
-            later = unit[step + 1 :]
-            for row in (item for item in later if (item, pivot) in left):
-                ratio = Binary("/", left[row, pivot], left[pivot, pivot])
-                factor = self._entry((row, pivot), f"f{step}", ratio)
-                for column in (item for item in later if (pivot, item) in left):
-                    change = Binary("*", factor, left[pivot, column])
-                    value = Binary("-", left.get((row, column), ZERO), change)
-                    left[row, column] = self._entry((row, column), f"a{step}", value)
-                value = Binary("-", right[row], Binary("*", factor, right[pivot]))
-                right[row] = Name(self._define(row, f"rate{step}", self._per_time(row), value))
-        slopes: dict[str, Expr] = {}
-        for step, row in reversed(list(enumerate(unit))):
-            rest = right[row]
-            for column in (item for item in unit[step + 1 :] if (row, item) in left):
-                rest = Binary("-", rest, Binary("*", left[row, column], slopes[column]))
-            value = Binary("/", rest, left[row, row])
-            slopes[row] = Name(self._define(row, "solved", self._per_time(row), value))
-        return slopes
+
+        def value(row: str, what: str, expr: Expr) -> Expr:
+            return Name(self._define(row, what, self._per_time(row), expr))
+
+        return eliminate(unit, left, right, self._entry, value)
 
     def _entry(self, place: tuple[str, str], what: str, value: Expr) -> Expr:
         row, column = place
@@ -362,16 +349,44 @@ class _ExponentialMidpoint:
         return Name(self.stages.define(f"{row}@{column}@{what}", dimension, fold(value)))
 
 
-def automatic(dynamics: Dynamics) -> Advance:
-    """Exponential midpoint for a cell with gates, forward Euler for every other.
+def eliminate(
+    unit: tuple[str, ...],
+    left: dict[tuple[str, str], Expr],
+    right: dict[str, Expr],
+    entry: Callable[[tuple[str, str], str, Expr], Expr],
+    value: Callable[[str, str, Expr], Expr],
+) -> dict[str, Expr]:
+    """Return the unknowns of linear equations, by elimination without exchange of rows.
 
-    Without gates a cell does, step for step, what the definition of LEMS says and other
-    simulators do. With them the error of Euler, of the first order, is many steps after some
-    spikes. A gate is a state that relaxes at a rate set by what it acts back on: see
-    `Coupling.has_gates`. The compartments of a cell are of one order, with gates or without.
+    Parameters
+    ----------
+    unit : tuple of str
+        The unknowns.
+    left : dict of (str, str) to Expr
+        Entries by row and column; those that are not there are 0. Changed.
+    right : dict of str to Expr
+        Changed.
+    entry, value : callable
+        Define an intermediate entry or value of a row, by a word for it, and return its name.
     """
-    relaxes = bool(dynamics.inflows) or Coupling(dynamics).has_gates
-    return (exponential_midpoint if relaxes else euler)(dynamics)
+    for step, pivot in enumerate(unit):
+        later = unit[step + 1 :]
+        for row in (item for item in later if (item, pivot) in left):
+            ratio = Binary("/", left[row, pivot], left[pivot, pivot])
+            factor = entry((row, pivot), f"f{step}", ratio)
+            for column in (item for item in later if (pivot, item) in left):
+                change = Binary("*", factor, left[pivot, column])
+                less = Binary("-", left.get((row, column), ZERO), change)
+                left[row, column] = entry((row, column), f"a{step}", less)
+            less = Binary("-", right[row], Binary("*", factor, right[pivot]))
+            right[row] = value(row, f"rate{step}", less)
+    found: dict[str, Expr] = {}
+    for step, row in reversed(list(enumerate(unit))):
+        rest = right[row]
+        for column in (item for item in unit[step + 1 :] if (row, item) in left):
+            rest = Binary("-", rest, Binary("*", left[row, column], found[column]))
+        found[row] = value(row, "solved", Binary("/", rest, left[row, row]))
+    return found
 
 
 def with_inflows_ahead(dynamics: Dynamics) -> Dynamics:
@@ -381,15 +396,3 @@ def with_inflows_ahead(dynamics: Dynamics) -> Dynamics:
         dynamics,
         rates=tuple(replace(item, value=substitute(item.value, ahead)) for item in dynamics.rates),
     )
-
-
-FIRST_ORDER = ("euler", "exponential_euler")  # they read what flows in as it is at the start
-
-METHODS: Mapping[str, Callable[[Dynamics], Advance]] = {
-    "auto": automatic,
-    "euler": euler,
-    "exponential_euler": exponential_euler,
-    "exponential_midpoint": exponential_midpoint,
-    "midpoint": midpoint,
-    "rk4": rk4,
-}

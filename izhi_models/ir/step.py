@@ -36,7 +36,7 @@ from izhi_models.expr import (
     names,
     rebuild,
 )
-from izhi_models.ir import integrators
+from izhi_models.ir import methods
 from izhi_models.ir.dynamics import (
     TIME_NAME,
     Assignment,
@@ -46,9 +46,10 @@ from izhi_models.ir.dynamics import (
     OnEvent,
     Variable,
 )
+from izhi_models.ir.integrators import with_inflows_ahead
 from izhi_models.ir.rewrite import map_expressions
 
-METHODS: tuple[str, ...] = tuple(integrators.METHODS)
+METHODS: tuple[str, ...] = tuple(methods.METHODS)
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def make_step(
     if dynamics.regimes or dynamics.gathers:
         raise InternalError(f"'{dynamics.name}' still has regimes or open lists of attachments")
     running = map_expressions(dynamics, _after_start)
-    if method not in integrators.FIRST_ORDER:
-        running = integrators.with_inflows_ahead(running)
-    advance = integrators.METHODS[method](running)
+    if method not in methods.FIRST_ORDER:
+        running = with_inflows_ahead(running)
+    advance = methods.METHODS[method](running)
     step = Step(
         parameters=(*running.parameters, *running.requirements),
         constants=running.constants,

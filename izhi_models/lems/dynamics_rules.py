@@ -13,6 +13,7 @@ from izhi_models.errors import Diagnostic, InputError, Note, suggest
 from izhi_models.expr import names
 from izhi_models.lems.elements import Element
 from izhi_models.lems.expression_rules import Scope
+from izhi_models.lems.prescription import check_prescription, is_prescription
 from izhi_models.lems.types import ComponentType, Table, TypeSystem
 from izhi_models.units import NONE, TIME, Dimension
 
@@ -56,6 +57,7 @@ def check_dynamics(system: TypeSystem, resolved: ComponentType) -> list[Diagnost
         rules.check_block(block)
     rules.check_circles()
     rules.check_exposures()
+    rules.check_prescriptions()
     return rules.scope.faults
 
 
@@ -223,6 +225,15 @@ class _Rules:
         elif element.get("dimension") is None and wanted != NONE:
             message = f"'{name}' has no dimension, but its Exposure has {expected}"
             self._doubt(message, element, "", f'write dimension="{expected}"', note)
+
+    def check_prescriptions(self) -> None:
+        """Check what is said of the integration."""
+        below = [item for block in self.type.dynamics for item in block.children]
+        moving = {item.get("variable") or "" for item in below if item.tag == "TimeDerivative"}
+        derived = {item.get("name") or "" for item in below if "Derived" in item.tag}
+        for element in self.type.element.children:
+            if is_prescription(element):
+                self.scope.faults.extend(check_prescription(element, moving, derived))
 
     def check_exposures(self) -> None:
         """Check that each Exposure of the type itself is set by something."""

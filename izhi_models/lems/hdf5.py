@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, InputError, Source
-from izhi_models.lems.elements import Document, Element
-from izhi_models.lems.tables import Numbers, Table
+from izhi_models.lems.elements import Document
+from izhi_models.lems.made import table_after_first
+from izhi_models.lems.tables import Numbers
 from izhi_models.memory import shortage
 
 NAMESPACE = "http://www.neuroml.org/schema/neuroml2"
@@ -147,23 +148,11 @@ def read_hdf5(path: Path) -> Document:
     document.sha256 = digest
     for parent, rows in zip(document.root.children[-1].children, lists, strict=True):
         if rows is not None and rows.size > 1:
-            parent.children[-1].rows = _table(path, rows)
+            place = Path(f"{path}:{rows.name}")
+            parent.children[-1].rows = table_after_first(
+                place, rows.size, rows.numbers, rows.element
+            )
     return document
-
-
-def _table(path: Path, rows: _List) -> Table:
-    """Return all rows but the first."""
-
-    def make(row: int) -> Element:
-        text = "\n" * row + rows.element(row)
-        source = Source(Path(f"{path}:{rows.name}"), text)
-        return Document(source, [text.encode("utf-8")]).root
-
-    table = Table(make)
-    columns = {name: numbers[1:] for name, numbers in rows.numbers.items()}
-    table.append(np.arange(1, rows.size), columns)
-    table.close()
-    return table
 
 
 # Returns a group as XML, with its rows, or None if it is of another kind.

@@ -49,6 +49,7 @@ from izhi_models.ir.passes import (
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Element
 from izhi_models.lems.kinetics import add_kinetics
+from izhi_models.lems.prescription import prescribe
 from izhi_models.lems.types import ComponentType
 from izhi_models.lems.wiring import wire_parts
 from izhi_models.units import NONE, Dimension, parse_quantity
@@ -201,6 +202,7 @@ class _OwnDynamics:
         values = self._values(constants)
         for block in self.type.dynamics:
             self._block(block)
+        self._prescribe()
         dynamics = Dynamics(
             name=self.type.name,
             parameters=tuple(
@@ -379,6 +381,11 @@ class _OwnDynamics:
             tuple(self._on_condition(item) for item in element.find("OnCondition")),
             tuple(self._on_event(item) for item in element.find("OnEvent")),
         )
+
+    def _prescribe(self) -> None:
+        """Note what the type says of how it is to be integrated: see `lems.prescription`."""
+        for element in self.type.element.find("Meta"):
+            self.rates, self.derived = prescribe(element, self.rates, self.derived)
 
     # Attributes
 

@@ -173,9 +173,32 @@ def read_with_includes(path: Path) -> list[Document]:
     """
     if path.suffix in NEUROMLLITE_SUFFIXES:
         return _read_built(path)
+    return with_includes(read_document(path), path)
+
+
+def with_includes(document: Document, path: Path) -> list[Document]:
+    """Read everything that a document includes, each once.
+
+    Parameters
+    ----------
+    document : Document
+        Read from a file, or made.
+    path : Path
+        From which paths of included files start.
+
+    Returns
+    -------
+    list of Document
+        Included files before those that include them; the document last.
+
+    Raises
+    ------
+    InputError
+        As `read_with_includes`.
+    """
     ordered: dict[str, Document] = {}
     faults: list[Diagnostic] = []
-    _read_into(ordered, read_document(path), path.resolve(), [], faults)
+    _read_into(ordered, document, path.resolve(), [], faults)
     raise_if_errors(faults)
     return list(ordered.values())
 

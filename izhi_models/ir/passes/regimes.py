@@ -74,6 +74,7 @@ class _Regimes:
 
     def rates(self, common: tuple[Rate, ...]) -> tuple[Rate, ...]:
         """Return the rates of all states, each with what the active regime adds."""
+        said = {item.state: item for item in common}
         rates = {item.state: item.value for item in common}
         own = [{rate.state: rate.value for rate in item.rates} for item in self.regimes]
         for state in dict.fromkeys(name for table in own for name in table):
@@ -83,7 +84,10 @@ class _Regimes:
                 if value != chosen:
                     chosen = Select(self._is_active(regime, self.state), value, chosen)
             rates[state] = Binary("+", rates[state], chosen) if state in rates else chosen
-        return tuple(Rate(state, value) for state, value in rates.items())
+        return tuple(
+            replace(said[state], value=value) if state in said else Rate(state, value)
+            for state, value in rates.items()
+        )
 
     def conditions(self, before: str) -> Iterator[OnCondition]:
         """Yield the conditions of all regimes, guarded."""

@@ -1,0 +1,447 @@
+"""An ANNarchy Neuron as a ComponentType, step for step.
+
+ANNarchy's step: what arrives is added to ``g_target``; equations are done in the order written,
+rates in a row all from the same state; then the spike condition, and what a spike resets. A value
+is a DerivedVariable, unless an equation before it, or itself, reads it: that has the value of the
+step before, so it is a state, set at the end of each step. Numbers carry no unit, and time is in
+ms, so a rate is divided by 1 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from izhi_models.errors import UnsupportedError
+from izhi_models.expr import (
+    ONE,
+    ZERO,
+    Binary,
+    Call,
+    Compare,
+    Expr,
+    Logic,
+    Name,
+    Number,
+    Select,
+    is_random,
+    names,
+    substitute,
+)
+from izhi_models.importers.definition import Definition
+from izhi_models.importers.equations import (
+    Equation,
+    bounded,
+    is_proportional,
+    read_equations,
+    read_functions,
+)
+from izhi_models.importers.expressions import parse_condition, truncated
+from izhi_models.importers.values import Context, Values, as_values, population_values
+
+TIME = "time_ms"
+STEP = "step_ms"
+MSEC = "MSEC"
+COUNT = "spikes_sent"
+LAST = "last_spike_ms"
+_ACTIVE = "is_active"
+_NEVER = -10000.0  # steps before the start at which a cell has spiked last, says ANNarchy
+
+
+@dataclass(frozen=True)
+class Decay:
+    """How what has arrived at a target decays, where each synapse can do it for itself.
+
+    Parameters
+    ----------
+    rate : Expr
+        In the target's name and `values`. [1/ms]
+    method : str
+    values : dict of str to float
+    block : int
+        Which of the blocks of rates it belongs to.
+    """
+
+    rate: Expr
+    method: str
+    values: dict[str, float]
+    block: int
+
+
+@dataclass
+class Cell:
+    """What a population's neuron became.
+
+    Parameters
+    ----------
+    definition : Definition
+        Its name is still open.
+    parameters : dict of str to float
+        Of the component.
+    apart : dict of str to array (size,)
+        What differs between cells, by exposure of what is attached to them.
+    arriving : dict of str to (Decay or None)
+        Targets, and how what arrives there decays; in one step if None.
+    shown : dict of str to str
+        What synapses expose of each target.
+    """
+
+    definition: Definition
+    parameters: dict[str, float] = field(default_factory=dict)
+    apart: dict[str, Any] = field(default_factory=dict)
+    arriving: dict[str, Decay | None] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exposures(self) -> list[str]:
+        """Everything that what is attached exposes."""
+        return [*self.shown.values(), *self.apart]
+
+
+def declare_time(definition: Definition, context: Context) -> None:
+    """Declare ANNarchy's time, that of the start of a step, and the length of a step, in ms.
+
+    It is a whole number of steps, times the step: comparisons with it then hold in the same steps.
+    """
+    definition.declare("Constant", MSEC, "time", value="1 ms")
+    definition.declare("Constant", STEP, value=repr(context.dt_ms))
+    passed = Binary("/", Binary("/", Name("t"), Name(MSEC)), Name(STEP))
+    whole = Call("ceil", Binary("-", passed, Number(1.5)))
+    definition.derive(TIME, Binary("*", Name(STEP), whole), shown=False)
+
+
+class NeuronReader:
+    """Reads the neuron of one population.
+
+    Parameters
+    ----------
+    population : ANNarchy.Population
+    context : Context
+    connected : collection of str
+        Targets of projections to it.
+    watched : collection of str
+        Variables that synapses read of it; `COUNT` and `LAST` are made if they are among them.
+    continuous : collection of str
+        Targets to which synapses add something in every step.
+    """
+
+    def __init__(
+        self,
+        population: Any,
+        context: Context,
+        connected: Collection[str],
+        watched: Collection[str],
+        continuous: Collection[str],
+    ) -> None:
+        self.population = population
+        self.neuron = population.neuron_type
+        self.description = self.neuron.description
+        self.context = context
+        self.connected = connected
+        self.watched = watched
+        self.continuous = continuous
+        self.where = f"neuron '{self.neuron.name}' of population '{population.name}'"
+        self.functions = read_functions(self.neuron.functions, self.where, context.functions)
+        self.is_spiking = self.neuron.type == "spike"
+        self.equations = self._equations()
+        self.resets = self._read(self.neuron.reset) if self.is_spiking else []
+        self.targets = sorted({*self.description["targets"], *connected})
+        self.cell = Cell(Definition("@", "baseSpikingCell"))
+        self.definition = self.cell.definition
+        self.reset_names = {item.name for item in self.resets}
+        self.held = self._held()
+        self.blocks = self._blocks()
+
+    def _read(self, source: Any) -> list[Equation]:
+        return read_equations(source or "", "neuron", self.where, self.functions)
+
+    def _equations(self) -> list[Equation]:
+        """Return the equations in the order in which they are done: those of all cells first."""
+        found = self._read(self.neuron.equations)
+        # Populations of Poisson neurons declare sums that nothing adds to.
+        found = [item for item in found if not item.name.startswith("_sum_")]
+        for item in found:
+            if item.locality == "global" and is_random(item.value):
+                raise UnsupportedError(
+                    f"{self.where}, variable '{item.name}': '{item.text}' draws one random number "
+                    "for all cells, which LEMS cannot say"
+                )
+        return sorted(found, key=lambda item: item.locality != "global")
+
+    def _held(self) -> set[str]:
+        """Return the values that are read before they are computed, or changed by a reset."""
+        held = set()
+        for number, item in enumerate(self.equations):
+            if item.is_ode:
+                continue
+            before = {name for other in self.equations[: number + 1] for name in names(other.value)}
+            # What synapses read is the value at the end of the step.
+            if item.name in before | self.reset_names | {*self.watched}:
+                held.add(item.name)
+        return held
+
+    def _blocks(self) -> list[int]:
+        """Return for each equation how many blocks of rates there are before it."""
+        found, blocks, was_ode = [], 0, False
+        for item in self.equations:
+            blocks += was_ode and not item.is_ode
+            found.append(blocks)
+            was_ode = item.is_ode
+        return found
+
+    def read(self) -> Cell:
+        """Return the cell.
+
+        Raises
+        ------
+        UnsupportedError
+            If LEMS has no words for something.
+        """
+        declare_time(self.definition, self.context)
+        for name, value in self.context.constants.items():
+            if name not in self.description["attributes"]:
+                self.definition.declare("Constant", name, value=repr(value))
+        self.definition.attach("synapses", "@_synapse")
+        self.start: list[tuple[str, Expr]] = []
+        self.inflow: dict[str, tuple[str, str]] = {}
+        self._parameters()
+        self._arrivals()
+        self._refractory()
+        self._variables()
+        self._end_of_step()
+        self.definition.on_start(self.start)
+        return self.cell
+
+    # What it is made of
+
+    def _give(self, name: str, values: Values) -> None:
+        """Declare a value of the component, or of each cell."""
+        if isinstance(values, float):
+            self.definition.declare("Parameter", name)
+            self.cell.parameters[name] = values
+        else:
+            self.definition.gather(name, f"synapses[*]/{name}")
+            self.cell.apart[name] = values
+
+    def _state(self, name: str, values: Values | None = None) -> None:
+        """Declare a state with the value that it has now."""
+        self.definition.state(name)
+        values = population_values(self.population, name) if values is None else values
+        if not (isinstance(values, float) and values == 0.0):
+            start = self.definition.unused(f"{name}_start")
+            self._give(start, values)
+            self.start.append((name, Name(start)))
+
+    def _parameters(self) -> None:
+        for item in self.description["parameters"]:
+            if item["name"] in self.reset_names:
+                self._state(item["name"])
+            else:
+                self._give(item["name"], population_values(self.population, item["name"]))
+
+    def _arrivals(self) -> None:
+        for target in self.targets:
+            name = self.cell.shown[target] = self._exposure(target)
+            number = next((n for n, e in enumerate(self.equations) if e.name == name), None)
+            decay = None
+            if number is not None and target not in self.continuous:
+                decay = self._decay(self.equations[number], number)
+            self.cell.arriving[target] = decay
+            if number is None or decay is not None:
+                self.definition.gather(name, f"synapses[*]/{name}")
+                continue
+            # A state of the cell, to which what arrives is added before anything else.
+            arriving, now = (self.definition.unused(f"{name}_{word}") for word in ("in", "now"))
+            self.definition.gather(arriving, f"synapses[*]/{name}")
+            self.inflow[name] = (arriving, now)
+
+    def _exposure(self, target: str) -> str:
+        """Return under which name a target is read."""
+        summed = any(f"sum({target})" in names(item.value) for item in self.equations)
+        return f"sum_{target}" if summed or not self.is_spiking else f"g_{target}"
+
+    def _decay(self, item: Equation, number: int) -> Decay | None:
+        """Return how a target decays, if each synapse can do so for itself."""
+        if not item.is_ode or item.low or item.high or item.name in self.reset_names:
+            return None
+        if self.population.initialized and np.any(population_values(self.population, item.name)):
+            return None
+        own = names(item.value) - {item.name}
+        values: dict[str, float] = {}
+        parameters = {entry["name"] for entry in self.description["parameters"]}
+        for name in own:
+            if name in self.context.constants and name not in self.description["attributes"]:
+                values[name] = self.context.constants[name]
+                continue
+            found = population_values(self.population, name) if name in parameters else None
+            if name in self.reset_names or not isinstance(found, float):
+                return None
+            values[name] = found
+        if is_random(item.value) or not is_proportional(item.value, item.name):
+            return None
+        return Decay(item.value, item.method, values, self.blocks[number])
+
+    def _refractory(self) -> None:
+        """Declare when a cell stands still after a spike, if it does."""
+        self.mask: Expr | None = None
+        period = self._period()
+        if period is None and not {LAST, "t_last"} & self._read_names():
+            return
+        self._state(LAST, _NEVER * self.context.dt_ms)
+        if period is None:
+            return
+        self.mask = Name(_ACTIVE)
+        passed = Binary("-", Name(TIME), Name(LAST))
+        half = Binary("*", Number(0.5), Name(STEP))
+        over = Compare(">", passed, Binary("+", period, half))
+        self.definition.derive(_ACTIVE, Select(over, ONE, ZERO), shown=False)
+
+    def _read_names(self) -> set[str]:
+        read = {name for item in self.equations for name in names(item.value)}
+        return read | {name for item in self.resets for name in names(item.value)} | {*self.watched}
+
+    def _period(self) -> Expr | None:
+        """Return how long a cell stands still, in whole steps [ms]; None if it does not."""
+        said = self.neuron.refractory or self.description.get("refractory")
+        if said is None:
+            return None
+        step = Name(STEP)
+        if isinstance(said, str):
+            parameters = {item["name"] for item in self.description["parameters"]}
+            if said in parameters - self.reset_names:
+                found = population_values(self.population, said)
+                if isinstance(found, float) and int(found / self.context.dt_ms) == 0:
+                    return None
+            return Binary("*", step, truncated(Binary("/", Name(said), step)))
+        steps = as_values(self._refractory_steps(said))
+        if not np.any(steps):
+            return None
+        self._give("refractory_ms", steps * self.context.dt_ms)
+        return Name("refractory_ms")
+
+    def _refractory_steps(self, said: Any) -> Any:
+        """Return the numbers of steps for which cells stand still."""
+        if self.population.initialized:
+            # The property `refractory` calls what compiled populations do not have.
+            return getattr(self.population.cyInstance, "refractory", 0)
+        drawn = said.get_values(self.population.size) if hasattr(said, "get_values") else said
+        return np.trunc(np.asarray(drawn, dtype=np.float64) / self.context.dt_ms)
+
+    # Equations
+
+    def _here(self, expr: Expr, number: int | None = None) -> Expr:
+        """Return an expression as it is read by an equation, or at the end of the step."""
+        values: dict[str, Expr] = {
+            "t": Name(TIME),
+            "dt": Name(STEP),
+            "t_last": Name(LAST),
+        }
+        for target in self.targets:
+            values[f"sum({target})"] = Name(f"sum_{target}")
+        if number is not None:
+            values |= {name: Name(now) for name, (_, now) in self.inflow.items()}
+            before = (item.name for item in self.equations[:number])
+            values |= {name: Name(f"{name}_now") for name in before if name in self.held}
+        found = substitute(expr, values)
+        self._check_names(found)
+        return found
+
+    def _check_names(self, expr: Expr) -> None:
+        unknown = sorted(names(expr) - self.definition.names - self._declared_later())
+        if unknown:
+            raise UnsupportedError(f"{self.where}: nothing is called '{unknown[0]}'")
+
+    def _declared_later(self) -> set[str]:
+        found = {item.name for item in self.equations}
+        return found | {f"{name}_now" for name in self.held} | {*self.cell.shown.values()}
+
+    def _variables(self) -> None:
+        moving = [item.name for item in self.equations if item.is_ode]
+        decaying = {f"g_{t}" for t, decay in self.cell.arriving.items() if decay is not None}
+        for name in (*moving, *(item for item in self.inflow if item not in moving)):
+            if name not in decaying:
+                self._state(name)
+        for name in self.held - {*moving, *self.inflow}:
+            self._state(name)
+        for name, (arriving, now) in self.inflow.items():
+            self.definition.derive(now, Binary("+", Name(name), Name(arriving)), shown=False)
+        for number, item in enumerate(self.equations):
+            if item.name in decaying:
+                continue
+            value = self._here(item.value, number)
+            if item.is_ode:
+                masked = self._masked(item.name, value)
+                per_ms = Binary("/", masked, Name(MSEC))
+                self.definition.rate(item.name, per_ms, item.method, self.blocks[number])
+                continue
+            name = f"{item.name}_now" if item.name in self.held else item.name
+            self.definition.derive(
+                name, self._bounded(item, value), shown=name == item.name, frozen=True
+            )
+
+    def _bounded(self, item: Equation, value: Expr) -> Expr:
+        low, high = (
+            None if limit is None else self._here(limit) for limit in (item.low, item.high)
+        )
+        return bounded(value, low, high)
+
+    def _masked(self, name: str, value: Expr) -> Expr:
+        if self.mask is None or name.startswith("g_"):
+            return value
+        return Binary("*", self.mask, value)
+
+    # The end of the step
+
+    def _end_of_step(self) -> None:
+        """Write what is done on the new state: arrivals, bounds, held values, spikes."""
+        for name, (arriving, _) in self.inflow.items():
+            total = Binary("+", Name(name), Name(arriving))
+            self.definition.on_condition(Compare("!=", Name(arriving), ZERO), [(name, total)])
+        inlined: dict[str, Expr] = {}
+        for number, item in enumerate(self.equations):
+            if item.is_ode:
+                self._bounds(item)
+                continue
+            # What follows rates is computed from the new state.
+            value = self._bounded(item, self._here(item.value))
+            value = substitute(value, inlined)
+            if item.name in self.held:
+                now = Name(f"{item.name}_now") if self.blocks[number] == 0 else value
+                always = Compare(">=", Name("t"), Binary("*", ZERO, Name(MSEC)))
+                test = always if self.mask is None else Compare("==", self.mask, ONE)
+                self.definition.on_condition(test, [(item.name, now)])
+            elif self.blocks[number] > 0:
+                inlined[item.name] = value
+        if self.is_spiking:
+            self._spike(inlined)
+
+    def _bounds(self, item: Equation) -> None:
+        if item.low is not None:
+            low = self._here(item.low)
+            self.definition.on_condition(Compare("<", Name(item.name), low), [(item.name, low)])
+        if item.high is not None:
+            high = self._here(item.high)
+            self.definition.on_condition(Compare(">", Name(item.name), high), [(item.name, high)])
+
+    def _spike(self, inlined: dict[str, Expr]) -> None:
+        if self.neuron.axon_spike:
+            raise UnsupportedError(
+                f"{self.where}: its axon_spike '{self.neuron.axon_spike}' sends a second kind of "
+                "spike, and a cell of NeuroML has one"
+            )
+        condition = parse_condition(self.neuron.spike, f"{self.where}, spike", self.functions)
+        test = substitute(self._here(condition), inlined)
+        if self.mask is not None:
+            test = Logic("and", test, Compare("==", self.mask, ONE))
+        assignments = [
+            (item.name, substitute(self._here(item.value), inlined)) for item in self.resets
+        ]
+        if LAST in self.definition.names:
+            assignments.append((LAST, Name(TIME)))
+        if COUNT in self.watched:
+            self.definition.state(COUNT)
+            assignments.append((COUNT, Binary("+", Name(COUNT), ONE)))
+        self.definition.on_condition(test, assignments, sends=True)

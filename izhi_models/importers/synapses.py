@@ -1,0 +1,401 @@
+"""An ANNarchy Synapse as a ComponentType, and what differs between its connections.
+
+An event does in the synapse what ``pre_spike`` does; what is added to ``g_target`` decays there,
+or lasts one step. A spike of the cell on which a synapse sits is seen by a count that the cell
+shows. Variables marked event-driven relax exactly, when something happens: in the time since the
+last event, which ANNarchy takes one step too short where a spike arrives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from izhi_models.errors import UnsupportedError
+from izhi_models.expr import (
+    ZERO,
+    Binary,
+    Call,
+    Compare,
+    Expr,
+    Name,
+    fold,
+    is_random,
+    names,
+    substitute,
+)
+from izhi_models.importers.definition import Definition
+from izhi_models.importers.equations import (
+    Equation,
+    bounded,
+    is_zero,
+    read_equations,
+    read_functions,
+)
+from izhi_models.importers.expressions import parse
+from izhi_models.importers.neurons import (
+    COUNT,
+    LAST,
+    MSEC,
+    STEP,
+    TIME,
+    Cell,
+    Decay,
+    declare_time,
+)
+from izhi_models.importers.values import Context, Values, as_values, settled
+from izhi_models.ir.differentiate import differentiate
+
+_EVENT = "last_event_ms"
+_SEEN = "spikes_seen"
+_WEIGHT = "weight"
+_NEVER = -10000.0
+
+
+@dataclass
+class Made:
+    """What a projection's synapse became.
+
+    Parameters
+    ----------
+    definition : Definition
+        Its name is still open.
+    parameters : dict of str to float
+        That all connections share.
+    apart : dict of str to array (n,)
+        That differ between connections, in the order of the connections.
+    """
+
+    definition: Definition
+    parameters: dict[str, float] = field(default_factory=dict)
+    apart: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+class SynapseReader:
+    """Reads the synapse of one spiking projection.
+
+    Parameters
+    ----------
+    projection : ANNarchy.Projection
+    context : Context
+    sizes : int array (n_dendrites,)
+        Numbers of connections onto each cell that has any.
+    is_fresh : bool
+        True before the first step.
+    """
+
+    def __init__(
+        self, projection: Any, context: Context, sizes: NDArray[np.int64], *, is_fresh: bool
+    ) -> None:
+        self.projection = projection
+        self.synapse = projection.synapse_type
+        self.context = context
+        self.sizes = sizes
+        self.is_fresh = is_fresh
+        self.where = f"synapse '{self.synapse.name}' of projection '{projection.name}'"
+        self._refuse_structure()
+        self._refuse_operation()
+        self.functions = read_functions(self.synapse.functions, self.where, context.functions)
+        self.equations = self._read(self.synapse.equations)
+        self.arrival = self._read(self.synapse.pre_spike)
+        self.post_spike = self._read(self.synapse.post_spike)
+        text = self.synapse.description.get("raw_psp")
+        self.psp = parse(text, f"{self.where}, psp", self.functions) if text else None
+        if not projection.plasticity:
+            self.arrival, self.post_spike, self.equations = (
+                [item for item in found if item.name != "w"]
+                for found in (self.arrival, self.post_spike, self.equations)
+            )
+        self.event_driven = [item for item in self.equations if item.method == "event-driven"]
+        self.running = [item for item in self.equations if item.method != "event-driven"]
+        changed = (*self.arrival, *self.post_spike, *self.equations)
+        self.changed = {item.name for item in changed} - {"g_target"}
+
+    def _read(self, source: Any) -> list[Equation]:
+        return read_equations(source or "", "synapse", self.where, self.functions)
+
+    def _refuse_structure(self) -> None:
+        for what in ("pruning", "creating"):
+            rule = getattr(self.synapse, what, None)
+            if rule:
+                text = getattr(rule, "equation", rule)
+                raise UnsupportedError(
+                    f"{self.where}: {what} '{text}' makes or removes connections while the network "
+                    "runs, which LEMS cannot say"
+                )
+        if getattr(self.synapse, "pre_axon_spike", None):
+            raise UnsupportedError(
+                f"{self.where}: pre_axon_spike '{self.synapse.pre_axon_spike}' needs a second kind "
+                "of spike, and a cell of NeuroML has one"
+            )
+
+    def _refuse_operation(self) -> None:
+        operation = getattr(self.synapse, "operation", "sum")
+        if operation != "sum":
+            raise UnsupportedError(
+                f"{self.where}: its operation is '{operation}', and what arrives at a cell of LEMS "
+                "is added up"
+            )
+
+    @property
+    def reads_sender(self) -> set[str]:
+        """What it reads of the cell that sends, in every step."""
+        read = {name for expr in self._expressions() for name in names(expr)}
+        return {name.removeprefix("pre.") for name in read if name.startswith("pre.")}
+
+    @property
+    def is_tunnel(self) -> bool:
+        """True if it reads the cell that sends, and gets no events."""
+        return bool(self.reads_sender) and not (self.arrival or self.post_spike)
+
+    @property
+    def is_continuous(self) -> bool:
+        """True if it acts on the cell in every step."""
+        return self.psp is not None
+
+    def _expressions(self) -> list[Expr]:
+        found = [item.value for item in (*self.equations, *self.arrival, *self.post_spike)]
+        return [*found, *([self.psp] if self.psp else [])]
+
+    def watched(self) -> set[str]:
+        """Return what it reads of the cell on which it sits."""
+        read = {name for expr in self._expressions() for name in names(expr)}
+        found = {name.removeprefix("post.") for name in read if name.startswith("post.")}
+        if "t_post" in read:
+            found.add(LAST)
+        if self.post_spike:
+            found.add(COUNT)
+        return found
+
+    def make(self, cell: Cell, targets: list[str], sender: str) -> Made:
+        """Return the type of the synapse on a cell.
+
+        Parameters
+        ----------
+        cell : Cell
+            On which it sits.
+        targets : list of str
+        sender : str
+            Type of what is attached to the cell that sends, if the synapse reads it.
+        """
+        self.made = Made(Definition("@", "@_synapse"))
+        self.definition = self.made.definition
+        self.definition.declare("Property", _WEIGHT, defaultValue="1")
+        declare_time(self.definition, self.context)
+        for name, value in self.context.constants.items():
+            if name not in self.synapse.description["attributes"]:
+                self.definition.declare("Constant", name, value=repr(value))
+        for name in sorted(self.watched()):
+            self.definition.declare("Requirement", name)
+        if self.is_tunnel:
+            self.definition.peer(sender)
+            for name in sorted(self.reads_sender):
+                self.definition.select(f"pre_{name}", f"peer/{name}")
+        self.start: list[tuple[str, Expr]] = []
+        self._declare()
+        shown = self._conductances(cell, targets)
+        self._run()
+        self._post()
+        self.definition.on_start(self.start)
+        for name in cell.exposures:
+            self.definition.derive(name, shown.get(name, ZERO))
+        return self.made
+
+    # Names
+
+    def _here(self, expr: Expr) -> Expr:
+        values: dict[str, Expr] = {
+            "t": Name(TIME),
+            "dt": Name(STEP),
+            "t_post": Name(LAST),
+            "w": Name("w" if "w" in self.changed else _WEIGHT),
+        }
+        for name in names(expr):
+            if name.startswith("post."):
+                values[name] = Name(name.removeprefix("post."))
+            elif name.startswith("pre.") and self.is_tunnel:
+                values[name] = Name(f"pre_{name.removeprefix('pre.')}")
+            elif name.startswith("pre.") or name == "t_pre":
+                raise UnsupportedError(
+                    f"{self.where}: it reads '{name}' of the cell that sends, of which an event of "
+                    "NeuroML tells nothing"
+                )
+        return substitute(expr, values)
+
+    # Parameters and states
+
+    def _values(self, name: str) -> Values:
+        """Return the values of an attribute now: one, or one for each connection."""
+        projection, count = self.projection, int(self.sizes.sum())
+        is_old = projection.initialized and (self.is_fresh or not self._is_event_driven(name))
+        value = (
+            projection.get(name)
+            if is_old
+            else settled(projection.init[name], projection.init, count)
+        )
+        if isinstance(value, list) and value and isinstance(value[0], (list, np.ndarray)):
+            return as_values(np.concatenate([np.ravel(item) for item in value]))
+        array = np.ravel(np.asarray(value, dtype=np.float64))
+        if array.size == self.sizes.size and array.size != count:
+            array = np.repeat(array, self.sizes)  # one for each cell that is reached
+        return as_values(array)
+
+    def _is_event_driven(self, name: str) -> bool:
+        return any(item.name == name for item in self.event_driven)
+
+    def _give(self, name: str, values: Values) -> None:
+        self.definition.declare("Parameter", name)
+        if isinstance(values, float):
+            self.made.parameters[name] = values
+        else:
+            self.made.apart[name] = values
+
+    def _state(self, name: str, values: Values) -> None:
+        self.definition.state(name)
+        if isinstance(values, float) and values == 0.0:
+            return
+        start = self.definition.unused(f"{name}_start")
+        self._give(start, values)
+        self.start.append((name, Name(start)))
+
+    def _declare(self) -> None:
+        for item in self.synapse.description["parameters"]:
+            if item["name"] == "w":
+                continue
+            (self._state if item["name"] in self.changed else self._give)(
+                item["name"], self._values(item["name"])
+            )
+        known = {item["name"] for item in self.synapse.description["parameters"]}
+        for name in sorted(self.changed - known - {"w"}):
+            self._state(name, self._values(name))
+        if "w" in self.changed:
+            self.definition.state("w")
+            self.start.append(("w", Name(_WEIGHT)))
+        if self.event_driven:
+            self._state(_EVENT, _NEVER * self.context.dt_ms)
+
+    # What it does
+
+    def _conductances(self, cell: Cell, targets: list[str]) -> dict[str, Expr]:
+        """Write what an event does; return what the cell is shown."""
+        jumps = [item for item in self.arrival if item.name == "g_target"]
+        shown: dict[str, Expr] = {}
+        assignments: list[tuple[str, Expr]] = []
+        if jumps or self.psp is None:
+            added = self._added(jumps[0]) if jumps else self._here(Name("w"))
+            for target in targets:
+                state = self._conductance(cell.arriving[target], f"g_{target}")
+                assignments.append((state, Binary("+", Name(state), added)))
+                shown[cell.shown[target]] = Name(state)
+        if self.psp is not None:
+            value = self._here(self.psp)
+            for target in targets:
+                before = shown.get(cell.shown[target])
+                both = value if before is None else Binary("+", before, value)
+                shown[cell.shown[target]] = both
+        relaxed = self._relaxed(Binary("-", Name(TIME), Name(STEP)))
+        others = [
+            (item.name, self._bounded(item)) for item in self.arrival if item.name != "g_target"
+        ]
+        if any(is_random(value) for _, value in (*assignments, *others)):
+            raise UnsupportedError(f"{self.where}: pre_spike draws random numbers")
+        if not self.is_tunnel:
+            self.definition.on_event([*relaxed, *assignments, *others])
+        return shown
+
+    def _added(self, item: Equation) -> Expr:
+        """Return what ``g_target += ...`` adds."""
+        if "unless_post" in item.flags or item.low is not None or item.high is not None:
+            raise UnsupportedError(f"{self.where}: '{item.text}' with {', '.join(item.flags)}")
+        match item.value:
+            case Binary("+", Name("g_target"), added):
+                return self._here(added)
+            case Binary("-", Name("g_target"), removed):
+                return Binary("-", ZERO, self._here(removed))
+        raise UnsupportedError(
+            f"{self.where}: '{item.text}' does not add to g_target, and what arrives at a cell of "
+            "LEMS is added up"
+        )
+
+    def _conductance(self, decay: Decay | None, name: str) -> str:
+        """Declare what has arrived at a target, which decays or lasts one step."""
+        state = self.definition.unused(f"arrived_{name}")
+        if decay is None:
+            declare_pulse(self.definition, state)
+            return state
+        self.definition.state(state)
+        values: dict[str, Expr] = {name: Name(state)}
+        for parameter, value in decay.values.items():
+            own = self.definition.unused(parameter)
+            self.definition.declare("Parameter", own)
+            self.made.parameters[own] = value
+            values[parameter] = Name(own)
+        rate = Binary("/", substitute(decay.rate, values), Name(MSEC))
+        self.definition.rate(state, rate, decay.method, decay.block)
+        return state
+
+    def _relaxed(self, now: Expr) -> list[tuple[str, Expr]]:
+        """Return the event-driven variables at a time, with the time of the event noted."""
+        found: list[tuple[str, Expr]] = []
+        elapsed = Binary("-", now, Name(_EVENT))
+        for item in self.event_driven:
+            rate = self._here(item.value)
+            slope = fold(differentiate(rate, item.name))
+            steady = fold(Binary("/", substitute(rate, {item.name: ZERO}), slope))
+            factor = Call("exp", Binary("*", slope, elapsed))
+            rest = fold(substitute(rate, {item.name: ZERO}))
+            if is_zero(rest):
+                found.append((item.name, Binary("*", Name(item.name), factor)))
+                continue
+            away = Binary("+", Name(item.name), steady)
+            found.append((item.name, Binary("-", Binary("*", away, factor), steady)))
+        return [*found, (_EVENT, Name(TIME))] if found else []
+
+    def _bounded(self, item: Equation) -> Expr:
+        low, high = (
+            None if bound is None else self._here(bound) for bound in (item.low, item.high)
+        )
+        value = bounded(self._here(item.value), low, high)
+        if "unless_post" in item.flags:
+            raise UnsupportedError(
+                f"{self.where}: 'unless_post' of '{item.text}' compares with the cell that sends, "
+                "of which an event of NeuroML tells nothing"
+            )
+        return value
+
+    def _run(self) -> None:
+        """Write what is done in every step."""
+        for item in self.running:
+            if item.is_ode:
+                rate = Binary("/", self._here(item.value), Name(MSEC))
+                self.definition.rate(item.name, rate, item.method)
+        for item in self.running:
+            if not item.is_ode:
+                always = Compare(">=", Name("t"), Binary("*", ZERO, Name(MSEC)))
+                self.definition.on_condition(always, [(item.name, self._bounded(item))])
+                continue
+            for op, bound in (("<", item.low), (">", item.high)):
+                if bound is not None:
+                    limit = self._here(bound)
+                    test = Compare(op, Name(item.name), limit)  # type: ignore[arg-type]
+                    self.definition.on_condition(test, [(item.name, limit)])
+
+    def _post(self) -> None:
+        """Write what a spike of the cell does on which it sits."""
+        if not self.post_spike:
+            return
+        self._state(_SEEN, 0.0)
+        assignments = self._relaxed(Name(TIME))
+        assignments += [(item.name, self._bounded(item)) for item in self.post_spike]
+        assignments.append((_SEEN, Name(COUNT)))
+        self.definition.on_condition(Compare("!=", Name(COUNT), Name(_SEEN)), assignments)
+
+
+def declare_pulse(definition: Definition, state: str) -> None:
+    """Declare a state that is gone one step after it was raised."""
+    definition.state(state)
+    step = Binary("*", Name(STEP), Name(MSEC))
+    definition.rate(state, Binary("/", Binary("-", ZERO, Name(state)), step))
