@@ -55,14 +55,43 @@ def export(
         If the target cannot express the model.
     """
     check_choice("target", to, TARGETS)
+    whole = model if isinstance(model, Model) else load(model)
+    request = request_of(
+        whole,
+        duration=duration,
+        dt=dt,
+        method=method,
+        seed=seed,
+        precision=precision,
+        record=record,
+        keep_rules=keep_rules,
+    )
+    target = TARGETS[to]
+    return target.write(request, Path(target.name_of(request.name) if path is None else path))
+
+
+def request_of(
+    model: Model,
+    *,
+    duration: str | float | None = None,
+    dt: str | float | None = None,
+    method: str = "auto",
+    seed: int | None = None,
+    precision: Precision = "double",
+    record: str | Iterable[str] = (),
+    keep_rules: bool = False,
+) -> Request:
+    """Return what is asked for as a request, to an exporter or another simulator.
+
+    For arguments and what is raised see `export`.
+    """
     check_choice("method", method, METHODS)
     check_choice("precision", precision, PRECISIONS)
-    whole = model if isinstance(model, Model) else load(model)
-    duration_s, step_s, seed = whole.duration(duration), whole.step(dt), whole.seed(seed)
-    drawn = whole.drawn_from(seed, {})
+    duration_s, step_s, seed = model.duration(duration), model.step(dt), model.seed(seed)
+    drawn = model.drawn_from(seed, {})
     asked = tuple(listed(record))
-    request = Request(
-        whole.path.name.split(".")[0],
+    return Request(
+        model.path.name.split(".")[0],
         drawn.experiment,
         tuple(drawn.recordings(asked, None, step_s)),
         step_s,
@@ -73,5 +102,3 @@ def export(
         asked,
         keep_rules,
     )
-    target = TARGETS[to]
-    return target.write(request, Path(target.name_of(request.name) if path is None else path))

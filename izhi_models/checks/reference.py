@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.checks.jneuroml import Reference, run_jneuroml
 from izhi_models.checks.oracle import certain_cells, draws
 from izhi_models.checks.report import Figure, Finding
 from izhi_models.checks.trains import coincidence, van_rossum
+from izhi_models.engines.jneuroml import Reference, run_jneuroml
 from izhi_models.errors import BackendError, InputError, RunError
 from izhi_models.ir.linearity import Coupling
 from izhi_models.lems.targets import sent_ports

@@ -10,7 +10,6 @@ from textwrap import wrap
 from izhi_models.errors import Diagnostic, InputError
 from izhi_models.exporters.markup import Markup, Node, Verbatim, source_text
 from izhi_models.exporters.request import Request
-from izhi_models.exporters.simulation import simulation_markup
 from izhi_models.expr import is_random
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Element
@@ -24,8 +23,9 @@ _WIDTH = 92
 def lems_file(
     request: Request,
     included: Iterable[str],
-    types: Iterable[Element] = (),
-    components: Iterable[Markup] = (),
+    types: Iterable[Element],
+    components: Iterable[Markup],
+    simulation: Markup,
 ) -> Iterator[str]:
     """Yield the text of a LEMS file, line by line.
 
@@ -37,8 +37,8 @@ def lems_file(
     types : iterable of Element
         ComponentTypes; dimensions and units of the model come before them.
     components : iterable of Markup
+    simulation : Markup
     """
-    simulation = simulation_markup(request)
     model = request.experiment.model
     comment = remarks(request).replace("--", "- -")
     paragraphs: list[Sequence[Node]] = [

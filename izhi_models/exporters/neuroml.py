@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -34,9 +35,11 @@ from izhi_models.exporters.markup import (
 )
 from izhi_models.exporters.names import identifier
 from izhi_models.exporters.request import Request
+from izhi_models.exporters.simulation import simulation_markup
 from izhi_models.exporters.used import mentioned, used_components, used_types
 from izhi_models.files import replacing
 from izhi_models.lems.components import Component
+from izhi_models.lems.elements import Element
 from izhi_models.lems.network import execute_rules
 from izhi_models.lems.rules import find_rules
 from izhi_models.lems.schema import NAMESPACE, document_order, is_valid, network_order
@@ -71,37 +74,95 @@ def write_neuroml(request: Request, path: Path) -> tuple[Path, ...]:
     UnsupportedError
         If the rules of a network cannot be told from the rest of it.
     """
-    check_name(path)
-    export = Export(request)
-    stem = path.name.removesuffix(".xml").removeprefix("LEMS_")
-    beside = path.with_name(f"{stem}.net.nml")
-    written = (path, beside) if export.document else (path,)
-    check_places(request.experiment.model, written)
-    with ExitStack() as files:
-        # The LEMS file takes its place last.
-        main = files.enter_context(replacing(path))
-        if export.document:
-            write_lines(
-                files.enter_context(replacing(beside)), export.document_lines(identifier(stem))
-            )
-        write_lines(main, export.lems_lines(beside.name if export.document else None))
-    return written
+    return write_collected(request, collect(request), path)
 
 
-class Export:
-    """The parts of an export.
+@dataclass
+class Collected:
+    """What is to be written.
+
+    Parameters
+    ----------
+    document : list of Markup
+        What stands in the NeuroML document.
+    rest : list of Markup
+        Other components, for the LEMS file.
+    types : list of Element
+        ComponentTypes of users.
+    included : list of str
+        Files of NeuroML's own types.
+    simulation : Markup
+    """
+
+    document: list[Markup]
+    rest: list[Markup]
+    types: list[Element]
+    included: list[str]
+    simulation: Markup
+
+
+def collect(request: Request) -> Collected:
+    """Return what is to be written of a model.
 
     Parameters
     ----------
     request : Request
 
-    Attributes
-    ----------
-    document : list of Component
-        What stands in the NeuroML document.
-    rest : list of Component
-        What stands in the LEMS file.
+    Raises
+    ------
+    UnsupportedError
+        If the rules of a network cannot be told from the rest of it.
     """
+    return _Collector(request).collect()
+
+
+def write_collected(request: Request, parts: Collected, path: Path) -> tuple[Path, ...]:
+    """Write a LEMS file, and the NeuroML document beside it if anything stands in one.
+
+    Parameters
+    ----------
+    request : Request
+    parts : Collected
+    path : Path
+        The LEMS file.
+
+    Returns
+    -------
+    tuple of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        See `write_neuroml`.
+    """
+    check_name(path)
+    stem = path.name.removesuffix(".xml").removeprefix("LEMS_")
+    beside = path.with_name(f"{stem}.net.nml")
+    written = (path, beside) if parts.document else (path,)
+    check_places(request.experiment.model, written)
+    included = [*parts.included, *(item.name for item in written[1:])]
+    with ExitStack() as files:
+        # The LEMS file takes its place last.
+        main = files.enter_context(replacing(path))
+        if parts.document:
+            document = files.enter_context(replacing(beside))
+            write_lines(document, _document_lines(request, parts.document, identifier(stem)))
+        lines = lems_file(request, included, parts.types, parts.rest, parts.simulation)
+        write_lines(main, lines)
+    return written
+
+
+def _document_lines(request: Request, components: list[Markup], name: str) -> Iterator[str]:
+    order = document_order()
+    parts = sorted(components, key=lambda item: order[item.tag])
+    notes = Verbatim(f"<notes>{escape(remarks(request))}</notes>")
+    yield HEAD
+    yield from Markup("neuroml", {**_ROOT, "id": name}, [notes, *parts]).lines()
+
+
+class _Collector:
+    """Sorts out what goes where."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -113,8 +174,18 @@ class Export:
         if self._network is not None:
             names |= self._arrange(self._network)
         self._used = used_components(self._model, names, self._dropped)
-        self.document = self._fitting(names)
-        self.rest = [item for item in self._used if item not in self.document]
+        self._inside = self._fitting(names)
+
+    def collect(self) -> Collected:
+        """Return what is to be written."""
+        rest = (item for item in self._used if item not in self._inside)
+        return Collected(
+            [self._markup(item) for item in self._inside],
+            [self._markup(item) for item in rest if not item.type.is_a("Simulation")],
+            used_types(self._model, self._used, self._dropped),
+            core_files(self._model, self._used),
+            simulation_markup(self._request),
+        )
 
     def _arrange(self, network: Component) -> set[str]:
         """Put what rules make in their place; return the components that this needs."""
@@ -169,36 +240,6 @@ class Export:
     def _markup(self, component: Component) -> Markup:
         changed = self._changes.get(id(component.element))
         return changed or component_markup(component, self._changes)
-
-    # Files
-
-    def document_lines(self, name: str) -> Iterator[str]:
-        """Yield the text of the NeuroML document.
-
-        Parameters
-        ----------
-        name : str
-            Its id.
-        """
-        order = document_order()
-        parts = [self._markup(item) for item in self.document]
-        parts.sort(key=lambda item: order[item.tag])
-        notes = Verbatim(f"<notes>{escape(remarks(self._request))}</notes>")
-        yield HEAD
-        yield from Markup("neuroml", {**_ROOT, "id": name}, [notes, *parts]).lines()
-
-    def lems_lines(self, document: str | None) -> Iterator[str]:
-        """Yield the text of the LEMS file.
-
-        Parameters
-        ----------
-        document : str or None
-            Name of the NeuroML document.
-        """
-        types = used_types(self._model, self._used, self._dropped)
-        own = [self._markup(item) for item in self.rest if not item.type.is_a("Simulation")]
-        included = [*core_files(self._model, self._used), *([document] if document else [])]
-        return lems_file(self._request, included, types, own)
 
 
 def _in_order(children: list[Node]) -> list[Node]:

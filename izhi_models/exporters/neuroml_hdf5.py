@@ -26,6 +26,7 @@ from izhi_models.exporters.lems_file import (
 from izhi_models.exporters.markup import Markup, component_markup
 from izhi_models.exporters.names import identifier, unique
 from izhi_models.exporters.request import Request
+from izhi_models.exporters.simulation import simulation_markup
 from izhi_models.exporters.used import used_components
 from izhi_models.files import replacing
 from izhi_models.lems.components import Component, Model
@@ -73,7 +74,8 @@ def write_neuroml_hdf5(request: Request, path: Path) -> tuple[Path, ...]:
     check_places(model, (path, beside))
     used = [target.component, *_components(model, experiment.network)]
     with replacing(path) as main:
-        write_lines(main, lems_file(request, [*core_files(model, used), beside.name]))
+        included = [*core_files(model, used), beside.name]
+        write_lines(main, lems_file(request, included, (), (), simulation_markup(request)))
         write_hdf5_network(model, experiment.network, beside)
     return path, beside
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from izhi_models.checks import jneuroml
+from izhi_models.engines import jneuroml
 from izhi_models.lems.components import read_model
 from izhi_models.lems.read import core_archive
 

@@ -118,9 +118,9 @@ def run_jneuroml(
             copy.unlink(missing_ok=True)
         table = out / "all.dat"
         if not table.exists():
-            raise RunError(f"jNeuroML failed: {_reason(done.stdout + done.stderr)}")
-        rows = _table(table, len(quantities) + 1)
-        events = _table(out / "all.spikes", 2) if cells else np.empty((0, 2))
+            raise RunError(f"jNeuroML failed: {reason(done.stdout + done.stderr)}")
+        rows = read_table(table, len(quantities) + 1)
+        events = read_table(out / "all.spikes", 2) if cells else np.empty((0, 2))
     return Reference(
         rows[:, 0],
         {name: rows[:, n + 1] for n, name in enumerate(quantities)},
@@ -128,7 +128,8 @@ def run_jneuroml(
     )
 
 
-def _reason(output: str) -> str:
+def reason(output: str) -> str:
+    """Return the line of what a program printed that tells most about its failure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     marked = [line for line in lines if "rror" in line or "xception" in line]
     return (marked or lines or ["it wrote no output"])[-1][:300]
@@ -176,5 +177,6 @@ def _local(item: etree._Element) -> str:
     return etree.QName(item).localname if isinstance(item.tag, str) else ""
 
 
-def _table(path: Path, columns: int) -> Floats:
+def read_table(path: Path, columns: int) -> Floats:
+    """Return a file of numbers as an array (n, columns)."""
     return np.array(path.read_bytes().split(), dtype=np.float64).reshape(-1, columns)

@@ -1,0 +1,58 @@
+"""Other simulators: a model goes there in words that they understand, and results come back."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from izhi_models.engines.prepare import prepare, recordable, to_results
+from izhi_models.engines.refuse import refuse_known
+from izhi_models.engines.simulators import Run, in_eden, in_jneuroml, in_netpyne, in_neuron
+from izhi_models.exporters.request import Request
+from izhi_models.results import Results
+
+ENGINES: Mapping[str, Run] = MappingProxyType(
+    {"jneuroml": in_jneuroml, "neuron": in_neuron, "netpyne": in_netpyne, "eden": in_eden}
+)
+
+
+def run_elsewhere(
+    request: Request, engine: str, *, processes: int = 1, limit_s: float = 3600.0
+) -> Results:
+    """Run a model in another simulator, and return what it gave under the names of the model.
+
+    What is recorded inside inputs and synapses only jNeuroML brings back.
+
+    Parameters
+    ----------
+    request : Request
+    engine : str
+        One of `ENGINES`.
+    processes : int
+        Among which the network is shared.
+    limit_s : float
+        Seconds after which a program is given up.
+
+    Raises
+    ------
+    BackendError
+        If the simulator is not installed.
+    RunError
+        If it fails.
+    UnsupportedError
+        If it cannot run the model, or is known to run it wrong.
+    """
+    refuse_known(request, engine)
+    if engine != "jneuroml":
+        kept = (item for item in request.recordings if recordable(request, item))
+        request = replace(request, recordings=tuple(kept))
+    with tempfile.TemporaryDirectory(prefix="izhi-") as folder:
+        prepared = prepare(request, Path(folder), as_declared=engine == "jneuroml")
+        found = ENGINES[engine](prepared, processes, limit_s)
+        return to_results(request, prepared, found)
+
+
+__all__ = ["ENGINES", "run_elsewhere"]

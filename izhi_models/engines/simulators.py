@@ -1,0 +1,183 @@
+"""Models run by NEURON, NetPyNE and EDEN, through jNeuroML's converters."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from izhi_models.engines.jneuroml import Floats, Reference, read_table, run_jneuroml
+from izhi_models.engines.prepare import SPIKES, TRACES, Prepared
+from izhi_models.engines.programs import convert, find_program, run_program
+from izhi_models.errors import BackendError, Diagnostic, RunError, UnsupportedError
+
+_MPI_LIBRARY = "MPI_LIB_NRN_PATH"
+_BY_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+Run = Callable[[Prepared, int, float], Reference]
+
+
+def in_jneuroml(prepared: Prepared, processes: int, limit_s: float) -> Reference:
+    """Run a model in the reference interpreter.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    processes : int
+        One.
+    limit_s : float
+        Seconds after which it is given up.
+
+    Raises
+    ------
+    BackendError
+        If a program is missing.
+    RunError
+        If it fails.
+    UnsupportedError
+        If the simulator cannot run it.
+    """
+    _refuse_processes("jneuroml", processes)
+    return run_jneuroml(prepared.main, prepared.quantities, prepared.cells, limit_s=limit_s)
+
+
+def in_neuron(prepared: Prepared, processes: int, limit_s: float) -> Reference:
+    """Run a model in NEURON: see `in_jneuroml`."""
+    _refuse_processes("neuron", processes, "netpyne, which distributes NEURON over them")
+    script = convert_for_neuron(prepared.main, limit_s)
+    folder = prepared.main.parent
+    output = run_program((sys.executable, script.name), folder, "NEURON", limit_s=limit_s)
+    return _read(prepared, output, "NEURON")
+
+
+def in_netpyne(prepared: Prepared, processes: int, limit_s: float) -> Reference:
+    """Run a model in NetPyNE, on as many processes as are asked for: see `in_jneuroml`."""
+    script = convert_for_netpyne(prepared.main, limit_s)
+    folder = prepared.main.parent
+    command: list[str | Path] = [sys.executable, script.name, "-nogui"]
+    environment = {"MPLBACKEND": "Agg"}
+    if processes > 1:
+        # nrniv -mpi, since plain Python would run as many copies of the whole network.
+        mpirun = find_program("mpirun", "openmpi")
+        nrniv = find_program("nrniv", "neuron")
+        command = [mpirun, "--oversubscribe", "-n", str(processes), nrniv, "-mpi", "-python"]
+        command += [script.name, "-nogui"]
+        environment |= _BY_ROOT if os.geteuid() == 0 else {}
+        environment |= _mpi_library(mpirun)
+    output = run_program(command, folder, "NetPyNE", limit_s=limit_s, environment=environment)
+    told = re.search(r"(\d+) workers", output)
+    if processes > 1 and (told is None or int(told[1]) != processes):
+        raise RunError(f"NetPyNE did not share the network among {processes} processes")
+    return _read(prepared, output, "NetPyNE")
+
+
+def _mpi_library(mpirun: Path) -> dict[str, str]:
+    """Return where NEURON finds MPI, if it lies beside its program and not where it is sought."""
+    if _MPI_LIBRARY in os.environ:
+        return {}
+    found = sorted((mpirun.parent.parent / "lib").glob("libmpi.so.*"))
+    return {_MPI_LIBRARY: str(found[0])} if found else {}
+
+
+def in_eden(prepared: Prepared, processes: int, limit_s: float) -> Reference:
+    """Run a model in EDEN: see `in_jneuroml`."""
+    _refuse_processes("eden", processes)
+    folder = prepared.main.parent
+    eden = find_program("eden", "eden-simulator")
+    command: list[str | Path] = [eden, "nml", prepared.main.name]
+    try:
+        # Its threads spin, which is slow where other programs run.
+        output = run_program(command, folder, "EDEN", limit_s=limit_s, environment=_ONE_THREAD)
+    except RunError as error:
+        if "signal" not in str(error) and "139" not in str(error):
+            raise
+        hint = "the released EDEN crashes on models with exp and the like; one built here does not"
+        raise UnsupportedError(Diagnostic("EDEN crashed on this model", notes=(hint,))) from None
+    return _read(prepared, output, "EDEN")
+
+
+def convert_for_neuron(main: Path, limit_s: float) -> Path:
+    """Write a model for NEURON, compile its mechanisms, and return the script that runs it.
+
+    Parameters
+    ----------
+    main : Path
+        The LEMS file.
+    limit_s : float
+    """
+    script = main.with_name(f"{main.stem}_nrn.py")
+    convert(main, "-neuron", script, limit_s=limit_s)
+    _compile(main.parent, limit_s)
+    return script
+
+
+def convert_for_netpyne(main: Path, limit_s: float) -> Path:
+    """Write a model for NetPyNE: see `convert_for_neuron`."""
+    script = main.with_name(f"{main.stem}_netpyne.py")
+    convert(main, "-netpyne", script, limit_s=limit_s)
+    find_netpyne()
+    _compile(main.parent, limit_s)
+    return script
+
+
+def find_netpyne() -> None:
+    """Raise `BackendError` unless NetPyNE is installed."""
+    from importlib.util import find_spec
+
+    if find_spec("netpyne") is None:
+        raise BackendError(Diagnostic("NetPyNE is not installed", notes=("pip install netpyne",)))
+
+
+def _compile(folder: Path, limit_s: float) -> None:
+    nrnivmodl = find_program("nrnivmodl", "neuron")
+    if not any(folder.glob("*.mod")):
+        return
+    try:
+        run_program([nrnivmodl, "."], folder, "nrnivmodl", limit_s=limit_s)
+    except RunError as error:
+        hint = "NEURON's compiler refuses what jNeuroML wrote"
+        message = f"NEURON cannot run this model: {error.diagnostics[0].message}"
+        raise UnsupportedError(Diagnostic(message, notes=(hint,))) from None
+
+
+def _refuse_processes(engine: str, processes: int, instead: str = "netpyne") -> None:
+    if processes > 1:
+        message = f"the engine '{engine}' runs in one process"
+        raise UnsupportedError(Diagnostic(message, notes=(f"take --engine {instead}",)))
+
+
+def _read(prepared: Prepared, output: str, what: str) -> Reference:
+    """Read what a simulator wrote, and refuse what it is known to write when it failed."""
+    folder = prepared.main.parent
+    traces: dict[str, Floats] = {}
+    times = np.empty(0)
+    if prepared.quantities:
+        table = _table(folder / TRACES, len(prepared.quantities) + 1, what, output)
+        times = table[:, 0]
+        traces = {name: table[:, n + 1] for n, name in enumerate(prepared.quantities)}
+        for name, values in traces.items():
+            if not np.isfinite(values).all():
+                raise RunError(f"{what}: '{name}' is not finite")
+            if name.endswith("/v") and values.size > 1 and not values.any():
+                raise RunError(f"{what} gives v = 0 throughout for '{name}': it lost the cell")
+    spikes = np.empty((0, 2))
+    if prepared.cells:
+        spikes = _table(folder / SPIKES, 2, what, output)
+    numbers = spikes[:, 0].astype(int)
+    return Reference(
+        times,
+        traces,
+        {cell: np.sort(spikes[numbers == n, 1]) for n, cell in enumerate(prepared.cells)},
+    )
+
+
+def _table(path: Path, columns: int, what: str, output: str) -> Floats:
+    if not path.exists():
+        last = [line for line in output.splitlines() if line.strip()][-1:]
+        raise RunError(f"{what} wrote no results: {' '.join(last)}")
+    return read_table(path, columns)
