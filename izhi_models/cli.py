@@ -125,6 +125,21 @@ def commands() -> None:
     show_default=True,
     help="cuda runs on an NVIDIA GPU, by ANNarchy's own code.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["annarchy", "jneuroml", "neuron", "netpyne", "eden"]),
+    default="annarchy",
+    show_default=True,
+    help="The simulator: the compiled code, or another that is installed.",
+)
+@click.option(
+    "--mpi",
+    "processes",
+    type=click.IntRange(1, 4096),
+    default=1,
+    metavar="N",
+    help="netpyne: share the network among N processes.",
+)
 @METHOD
 @click.option(
     "--record",
@@ -244,8 +259,10 @@ def _summary(report: Report) -> Iterator[str]:
             f"spike{'s' if trains.count != 1 else ''}, {trains.rate_hz:.4g} Hz"
         )
     seconds = ", ".join(f"{stage} {value:.2f} s" for stage, value in report.timings.items())
-    compiled = "compiled before" if report.was_cached else "compiled now"
-    yield f"simulated {results.duration_s * 1e3:g} ms ({compiled}): {seconds}"
+    made = results.provenance.get("engine")
+    if made is None:
+        made = "compiled before" if report.was_cached else "compiled now"
+    yield f"simulated {results.duration_s * 1e3:g} ms ({made}): {seconds}"
     for path in (*report.files, *report.pictures):
         yield f"wrote {_shown(path)}"
 

@@ -7,21 +7,25 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from izhi_models.annarchy.program import Precision
+from izhi_models.engines import run_elsewhere
 from izhi_models.errors import Diagnostic, InputError, RunError
+from izhi_models.exporting import request_of
 from izhi_models.files import replacing
 from izhi_models.memory import disk_shortage
 from izhi_models.output import BYTES_PER_NUMBER, write_outputs
 from izhi_models.pipeline import Model, Progress, Run, load, quiet, timed
 from izhi_models.places import PICTURES, RECORD, RESULTS, resolve_outputs
 from izhi_models.results import Results
+from izhi_models.simulation import Simulation, without_quantities
 
+OWN = "annarchy"
 PACKAGES = ("izhi-models", "ANNarchy", "pyNeuroML", "numpy", "scipy")
 
 
@@ -39,6 +43,10 @@ class Settings:
     threads : int
     precision : {'double', 'float'}
     paradigm : {'openmp', 'cuda'}
+    engine : str
+        The simulator, `OWN` or one of `izhi_models.engines.ENGINES`.
+    processes : int
+        Among which it shares the network.
     method : str
     record : tuple of str
         Paths to record besides those of the file.
@@ -58,6 +66,8 @@ class Settings:
     threads: int = 1
     precision: Precision = "double"
     paradigm: str = "openmp"
+    engine: str = OWN
+    processes: int = 1
     method: str = "auto"
     record: tuple[str, ...] = ()
     every: str | None = None
@@ -112,6 +122,8 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
     anchor = _existing_folder(settings.out)
     if plan:
         resolve_outputs(plan, settings.out)
+    if settings.engine != OWN:
+        return _execute_elsewhere(model, settings, anchor, progress)
     run = model.compile(
         dt=settings.dt,
         method=settings.method,
@@ -132,25 +144,80 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
             progress=progress,
         )
         progress("write", 0.0)
-        with timed(run.timings, "write"):
-            files = list(write_outputs(plan, results, folder) if plan else ())
-        with timed(run.timings, "draw"):
-            pictures = _draw(model, results, folder) if settings.plot else ()
-        record = {**results.provenance, "seconds": _rounded(run.timings)}
-        text = json.dumps(record, indent=2) + "\n"
-        with replacing(folder / RECORD) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        files += [folder / RESULTS, folder / RECORD]
-        written = [settings.out / item.relative_to(folder) for item in (*files, *pictures)]
+        written = _write(model, plan, results, folder, settings, run.timings)
     run.close()
-    return Report(
-        results,
-        tuple(written[: len(files)]),
-        tuple(written[len(files) :]),
-        run.timings,
-        run.was_cached,
-        (*model.experiment.warnings, *run.warnings),
+    warnings = (*model.experiment.warnings, *run.warnings)
+    return Report(results, *written, run.timings, run.was_cached, warnings)
+
+
+def _execute_elsewhere(
+    model: Model, settings: Settings, anchor: Path, progress: Progress
+) -> Report:
+    """Do the same with another simulator."""
+    _refuse_own_options(settings)
+    request = request_of(
+        model,
+        duration=settings.duration,
+        dt=settings.dt,
+        seed=settings.seed,
+        record=settings.record,
     )
+    timings = dict(model.timings)
+    progress(f"running {settings.engine}", 0.0)
+    with timed(timings, "simulate"):
+        found = run_elsewhere(request, settings.engine, processes=settings.processes)
+    provenance = {
+        **_origin(model, settings),
+        "seed": request.seed,
+        "dt_s": request.dt_s,
+        "engine": settings.engine,
+        "processes": settings.processes,
+    }
+    results = replace(found.results, provenance=provenance)
+    plan = model.experiment.simulation
+    with _staged(settings.out, anchor) as folder:
+        results.save(folder / RESULTS)
+        results = Results.load(folder / RESULTS)
+        shown = without_quantities(plan, found.lacking) if plan else None
+        written = _write(model, shown, results, folder, settings, timings)
+    warnings = list(model.experiment.warnings)
+    if found.lacking:
+        told = f"{settings.engine} does not bring back {', '.join(found.lacking)}"
+        warnings.append(Diagnostic(told, severity="warning"))
+    return Report(results, *written, timings, False, tuple(warnings))
+
+
+def _refuse_own_options(settings: Settings) -> None:
+    """Raise `InputError` for what only the compiled code can be asked for."""
+    default = Settings(settings.out)
+    for name in ("threads", "precision", "paradigm", "method", "every"):
+        if getattr(settings, name) != getattr(default, name):
+            raise InputError(f"--{name} is for the engine '{OWN}' only")
+
+
+def _write(
+    model: Model,
+    plan: Simulation | None,
+    results: Results,
+    folder: Path,
+    settings: Settings,
+    timings: dict[str, float],
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Write what the model declares and how it was made; return files and pictures in place."""
+    with timed(timings, "write"):
+        files = list(write_outputs(plan, results, folder) if plan else ())
+    with timed(timings, "draw"):
+        pictures = _draw(model, plan, results, folder) if settings.plot else ()
+    record = {**results.provenance, "seconds": _rounded(timings)}
+    text = json.dumps(record, indent=2) + "\n"
+    with replacing(folder / RECORD) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    files += [folder / RESULTS, folder / RECORD]
+
+    def placed(paths: Iterable[Path]) -> tuple[Path, ...]:
+        return tuple(settings.out / item.relative_to(folder) for item in paths)
+
+    return placed(files), placed(pictures)
 
 
 def _check_disk(run: Run, duration_s: float, out: Path) -> None:
@@ -196,7 +263,7 @@ def _at(item: Diagnostic, folder: Path, out: Path) -> Diagnostic:
     return replace(item, message=item.message.replace(str(folder), str(out)))
 
 
-def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
+def _origin(model: Model, settings: Settings) -> dict[str, Any]:
     return {
         "model": str(model.path),
         "command": list(settings.command),
@@ -205,6 +272,13 @@ def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
             **{name: importlib.metadata.version(name) for name in PACKAGES},
             "python": platform.python_version(),
         },
+        "sha256": {str(item.source.path): item.sha256 for item in model.declarations.documents},
+    }
+
+
+def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
+    return {
+        **_origin(model, settings),
         "seed": run.simulator.seed,
         "dt_s": run.simulator.dt_s,
         "method": settings.method,
@@ -213,7 +287,6 @@ def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
         "threads": settings.threads,
         "program": run.simulator.built.key if run.simulator.built else None,
         "cached": run.was_cached,
-        "sha256": {str(item.source.path): item.sha256 for item in model.declarations.documents},
     }
 
 
@@ -221,10 +294,9 @@ def _rounded(timings: dict[str, float]) -> dict[str, float]:
     return {stage: round(seconds, 4) for stage, seconds in timings.items()}
 
 
-def _draw(model: Model, results: Results, out: Path) -> tuple[Path, ...]:
+def _draw(model: Model, plan: Simulation | None, results: Results, out: Path) -> tuple[Path, ...]:
     from izhi_models import plots
 
-    plan = model.experiment.simulation
     displays = plan.displays if plan else ()
     traces, raster = (out / name for name in PICTURES)
     written = list(plots.write_displays(displays, results, out))

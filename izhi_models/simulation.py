@@ -6,7 +6,8 @@ EventOutputFile, EventSelection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
 
 from izhi_models.errors import Span
 
@@ -141,3 +142,25 @@ class Simulation:
     displays: tuple[Display, ...] = ()
     outputs: tuple[OutputFile, ...] = ()
     event_outputs: tuple[EventOutputFile, ...] = ()
+
+
+def without_quantities(plan: Simulation, lacking: Container[str]) -> Simulation:
+    """Return a plan without the curves and columns of some quantities, and files of nothing else.
+
+    Parameters
+    ----------
+    plan : Simulation
+    lacking : container of str
+        Paths.
+    """
+    displays = []
+    for display in plan.displays:
+        lines = tuple(item for item in display.lines if item.quantity not in lacking)
+        if lines or not display.lines:
+            displays.append(replace(display, lines=lines))
+    outputs = []
+    for output in plan.outputs:
+        columns = tuple(item for item in output.columns if item[1] not in lacking)
+        if columns or not output.columns:
+            outputs.append(replace(output, columns=columns))
+    return replace(plan, displays=tuple(displays), outputs=tuple(outputs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,12 +19,26 @@ ENGINES: Mapping[str, Run] = MappingProxyType(
 )
 
 
+@dataclass(frozen=True)
+class Found:
+    """What another simulator gave.
+
+    Parameters
+    ----------
+    results : Results
+    lacking : tuple of str
+        Paths of the file that it does not bring back: only jNeuroML looks inside synapses and
+        inputs.
+    """
+
+    results: Results
+    lacking: tuple[str, ...] = ()
+
+
 def run_elsewhere(
     request: Request, engine: str, *, processes: int = 1, limit_s: float = 3600.0
-) -> Results:
+) -> Found:
     """Run a model in another simulator, and return what it gave under the names of the model.
-
-    What is recorded inside inputs and synapses only jNeuroML brings back.
 
     Parameters
     ----------
@@ -46,13 +60,20 @@ def run_elsewhere(
         If it cannot run the model, or is known to run it wrong.
     """
     refuse_known(request, engine)
+    kept = request.recordings
     if engine != "jneuroml":
-        kept = (item for item in request.recordings if recordable(request, item))
-        request = replace(request, recordings=tuple(kept))
+        kept = tuple(item for item in kept if recordable(request, item))
+    known = {(item.population, item.name) for item in kept}
+    lacking = tuple(
+        path
+        for path, item in request.experiment.quantities.items()
+        if (item.population, item.name) not in known
+    )
+    request = replace(request, recordings=kept)
     with tempfile.TemporaryDirectory(prefix="izhi-") as folder:
         prepared = prepare(request, Path(folder), as_declared=engine == "jneuroml")
         found = ENGINES[engine](prepared, processes, limit_s)
-        return to_results(request, prepared, found)
+        return Found(to_results(request, prepared, found), lacking)
 
 
-__all__ = ["ENGINES", "run_elsewhere"]
+__all__ = ["ENGINES", "Found", "run_elsewhere"]

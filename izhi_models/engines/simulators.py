@@ -66,7 +66,7 @@ def in_netpyne(prepared: Prepared, processes: int, limit_s: float) -> Reference:
         mpirun = find_program("mpirun", "openmpi")
         nrniv = find_program("nrniv", "neuron")
         command = [mpirun, "--oversubscribe", "-n", str(processes), nrniv, "-mpi", "-python"]
-        command += [script.name, "-nogui"]
+        command.append(script.name)  # with -nogui it would leave without a word to MPI
         environment |= _BY_ROOT if os.geteuid() == 0 else {}
         environment |= _mpi_library(mpirun)
     output = run_program(command, folder, "NetPyNE", limit_s=limit_s, environment=environment)
