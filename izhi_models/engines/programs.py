@@ -15,6 +15,8 @@ from izhi_models.lems.read import core_archive
 from izhi_models.memory import available_bytes
 
 _HEAP_MIB = 2048
+# What a shell, or a Python program around another, makes of a fault of segmentation and the like.
+_CRASHED = (134, 136, 139, 245, 248, 250)
 
 
 def find_program(name: str, package: str) -> Path:
@@ -82,8 +84,8 @@ def run_program(
     except subprocess.TimeoutExpired:
         raise RunError(f"{what} took more than {limit_s:g} s") from None
     output = done.stdout + done.stderr
-    if done.returncode < 0:
-        raise RunError(f"{what} crashed, by signal {-done.returncode}")
+    if done.returncode < 0 or done.returncode in _CRASHED:
+        raise RunError(f"{what} crashed")
     if done.returncode:
         raise RunError(f"{what} failed: {reason(output)}")
     return output

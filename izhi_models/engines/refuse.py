@@ -12,10 +12,14 @@ _WRONG: dict[str, dict[str, str]] = {
     "neuron": {
         "doubleSynapse": "the second of its synapses is lost where there are delays",
         "ionChannelKS": "its states are not those of the equations",
+        "hindmarshRose1984Cell": "its states grow without bounds",
+        "adExIaFCell": "its spikes are not seen",
     },
     "netpyne": {
         "doubleSynapse": "the second of its synapses is lost where there are delays",
         "ionChannelKS": "its states are not those of the equations",
+        "hindmarshRose1984Cell": "its states grow without bounds",
+        "adExIaFCell": "its spikes are not seen",
         "baseGradedSynapse": "connections that are not events are lost",
         "cell": "its conductances come a million times too small",
     },

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from izhi_models.errors import BackendError, Diagnostic, RunError, UnsupportedEr
 
 _MPI_LIBRARY = "MPI_LIB_NRN_PATH"
 _BY_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+_CONVERSIONS = {"neuron": ("-neuron", "_nrn.py"), "netpyne": ("-netpyne", "_netpyne.py")}
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 Run = Callable[[Prepared, int, float], Reference]
@@ -49,16 +51,29 @@ def in_jneuroml(prepared: Prepared, processes: int, limit_s: float) -> Reference
 def in_neuron(prepared: Prepared, processes: int, limit_s: float) -> Reference:
     """Run a model in NEURON: see `in_jneuroml`."""
     _refuse_processes("neuron", processes, "netpyne, which distributes NEURON over them")
-    script = convert_for_neuron(prepared.main, limit_s)
-    folder = prepared.main.parent
-    output = run_program((sys.executable, script.name), folder, "NEURON", limit_s=limit_s)
+    script = convert_for(prepared.main, "neuron", limit_s)
+    compile_mechanisms(prepared.main.parent, limit_s)
+    return run_neuron(prepared, script, limit_s)
+
+
+def run_neuron(prepared: Prepared, script: Path, limit_s: float) -> Reference:
+    """Run a script for NEURON beside compiled mechanisms: see `in_jneuroml`."""
+    command = (sys.executable, script.name)
+    output = run_program(command, script.parent, "NEURON", limit_s=limit_s)
     return _read(prepared, output, "NEURON")
 
 
 def in_netpyne(prepared: Prepared, processes: int, limit_s: float) -> Reference:
     """Run a model in NetPyNE, on as many processes as are asked for: see `in_jneuroml`."""
-    script = convert_for_netpyne(prepared.main, limit_s)
-    folder = prepared.main.parent
+    if find_spec("netpyne") is None:
+        raise BackendError(Diagnostic("NetPyNE is not installed", notes=("pip install netpyne",)))
+    script = convert_for(prepared.main, "netpyne", limit_s)
+    compile_mechanisms(prepared.main.parent, limit_s)
+    return run_netpyne(prepared, script, processes, limit_s)
+
+
+def run_netpyne(prepared: Prepared, script: Path, processes: int, limit_s: float) -> Reference:
+    """Run a script for NetPyNE beside compiled mechanisms: see `in_jneuroml`."""
     command: list[str | Path] = [sys.executable, script.name, "-nogui"]
     environment = {"MPLBACKEND": "Agg"}
     if processes > 1:
@@ -69,7 +84,9 @@ def in_netpyne(prepared: Prepared, processes: int, limit_s: float) -> Reference:
         command.append(script.name)  # with -nogui it would leave without a word to MPI
         environment |= _BY_ROOT if os.geteuid() == 0 else {}
         environment |= _mpi_library(mpirun)
-    output = run_program(command, folder, "NetPyNE", limit_s=limit_s, environment=environment)
+    output = run_program(
+        command, script.parent, "NetPyNE", limit_s=limit_s, environment=environment
+    )
     told = re.search(r"(\d+) workers", output)
     if processes > 1 and (told is None or int(told[1]) != processes):
         raise RunError(f"NetPyNE did not share the network among {processes} processes")
@@ -94,46 +111,51 @@ def in_eden(prepared: Prepared, processes: int, limit_s: float) -> Reference:
         # Its threads spin, which is slow where other programs run.
         output = run_program(command, folder, "EDEN", limit_s=limit_s, environment=_ONE_THREAD)
     except RunError as error:
-        if "signal" not in str(error) and "139" not in str(error):
+        if "crashed" not in error.diagnostics[0].message:
             raise
         hint = "the released EDEN crashes on models with exp and the like; one built here does not"
         raise UnsupportedError(Diagnostic("EDEN crashed on this model", notes=(hint,))) from None
     return _read(prepared, output, "EDEN")
 
 
-def convert_for_neuron(main: Path, limit_s: float) -> Path:
-    """Write a model for NEURON, compile its mechanisms, and return the script that runs it.
+def convert_for(main: Path, engine: str, limit_s: float) -> Path:
+    """Write a model for NEURON or NetPyNE, and return the script that runs it.
 
     Parameters
     ----------
     main : Path
         The LEMS file.
+    engine : {'neuron', 'netpyne'}
     limit_s : float
+
+    Raises
+    ------
+    BackendError
+        If there is no Java.
+    RunError
+        If jNeuroML fails.
     """
-    script = main.with_name(f"{main.stem}_nrn.py")
-    convert(main, "-neuron", script, limit_s=limit_s)
-    _compile(main.parent, limit_s)
+    option, ending = _CONVERSIONS[engine]
+    script = main.with_name(f"{main.stem}{ending}")
+    convert(main, option, script, limit_s=limit_s)
     return script
 
 
-def convert_for_netpyne(main: Path, limit_s: float) -> Path:
-    """Write a model for NetPyNE: see `convert_for_neuron`."""
-    script = main.with_name(f"{main.stem}_netpyne.py")
-    convert(main, "-netpyne", script, limit_s=limit_s)
-    find_netpyne()
-    _compile(main.parent, limit_s)
-    return script
+def compile_mechanisms(folder: Path, limit_s: float) -> None:
+    """Compile the mechanisms of a folder for NEURON.
 
+    Parameters
+    ----------
+    folder : Path
+    limit_s : float
 
-def find_netpyne() -> None:
-    """Raise `BackendError` unless NetPyNE is installed."""
-    from importlib.util import find_spec
-
-    if find_spec("netpyne") is None:
-        raise BackendError(Diagnostic("NetPyNE is not installed", notes=("pip install netpyne",)))
-
-
-def _compile(folder: Path, limit_s: float) -> None:
+    Raises
+    ------
+    BackendError
+        If NEURON is not installed.
+    UnsupportedError
+        If its compiler refuses a mechanism.
+    """
     nrnivmodl = find_program("nrnivmodl", "neuron")
     if not any(folder.glob("*.mod")):
         return

@@ -42,6 +42,9 @@ _CELL = re.compile(
 # No names of hoc, nor of NEURON's mechanisms, end so.
 _POPULATION, _COMPONENT = "_pop", "_nml"
 
+# Components of these types become mechanisms of their own names; others are parts of cells.
+_NAMED = ("baseCell", "basePointCurrent", "basePointCurrentDL", "baseSynapse")
+
 Change = Callable[[str, str], str]
 
 
@@ -107,18 +110,20 @@ def translate(request: Request, parts: Collected) -> Translation:
         message = f"'{target.component.id}' is no network, and other simulators run only networks"
         raise UnsupportedError(Diagnostic(message, target.component.span))
     found = Translation(parts)
+    model = request.experiment.model
     _list_singles(request, network)
-    _replace_izhikevich(request.experiment.model, parts, network, found)
-    _merge_equal(request.experiment.model, parts)
+    _replace_izhikevich(model, parts, network, found)
+    _merge_equal(model, parts)
     for item in (item for item in network.children if isinstance(item, Markup)):
         if item.tag == "population":
             name = item.attributes["id"]
             found.names.populations[name] = name + _POPULATION
     for item in (*parts.document, *parts.rest):
-        if item is not network:
+        known = model.components.get(item.attributes["id"])
+        if known is None or any(known.type.is_a(kind) for kind in _NAMED):
             name = item.attributes["id"]
             found.names.components[name] = item.attributes["id"] = name + _COMPONENT
-    references = _references(request.experiment.model)
+    references = _references(model)
 
     def change(attribute: str, text: str) -> str:
         if attribute in _POPULATIONS:
