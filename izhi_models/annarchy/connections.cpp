@@ -33,6 +33,7 @@ void Connections::place(const Block &block, Values *array, const Column &values)
 
 void Connections::finish() {
     complete();
+    settle();
     n_given = sequence.size;
 }
 
@@ -48,6 +49,7 @@ void Connections::set(const Member &member, const Column &values) {
     } else {
         store(*member.array, values);
     }
+    settle();
 }
 
 void Connections::get(const Member &member, real *values) const {
@@ -241,6 +243,11 @@ size_t Weighted::put(int64_t pre, int64_t post, int64_t delay) {
 
 void Weighted::complete() {
     if (n_cells == 0) Sparse::complete();
+}
+
+void Weighted::settle() {
+    const auto differs = [&](real weight) { return weight != weights[0]; };
+    is_same = !weights.empty() && std::none_of(weights.begin(), weights.end(), differs);
 }
 
 void Weighted::store(Values &array, const Column &values) const {

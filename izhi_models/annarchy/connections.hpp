@@ -127,6 +127,7 @@ struct Connections {
     virtual void allocate() = 0;
     virtual size_t put(int64_t pre, int64_t post, int64_t delay) = 0;  // returns the place
     virtual void complete() = 0;
+    virtual void settle() {}  // after values were set
     virtual void store(Values &array, const Column &values) const = 0;
     virtual void load(const Values &array, real *values) const = 0;
 
@@ -267,7 +268,11 @@ struct Weighted : Sparse {
     void add(int part, const std::vector<int> &spiked, Values &sums) {
         if (n_cells == 0) {
             std::vector<Arrival> &now = arrive(part, spiked);
-            add_each(now, weights.data(), sums.data());
+            if (is_same) {
+                add_each(now, weights[0], sums.data());
+            } else {
+                add_each(now, weights.data(), sums.data());
+            }
             now.clear();
         } else {
             std::vector<Arrival> &later = arriving(part, shared_delay);
@@ -292,12 +297,15 @@ struct Weighted : Sparse {
 
     void complete() override;
 
+    void settle() override;
+
     void store(Values &array, const Column &values) const override;
 
     void load(const Values &array, real *values) const override;
 
   private:
     const Values &weights;
+    bool is_same = false;      // all weights are equal
     int64_t n_cells = 0;       // of the matrix; 0 if there is none
     std::vector<bool> taken;   // cells with a connection
     std::vector<int> cell_of;  // of each connection as it was given; empty if they are in order

@@ -22,10 +22,11 @@ class Parameter {
   public:
     void assign(int size) { values.assign(size_t(size), real(0)); }
 
-    // Before a run, as values are changed from outside.
-    void prepare() {
+    // Before a run, as values are changed from outside; returns whether all are equal.
+    bool prepare() {
         const real *first = values.data();
         is_same = std::memcmp(first, first + 1, (values.size() - 1) * sizeof(real)) == 0;
+        return is_same;
     }
 
     const real *block(int begin) const { return values.data() + (is_same ? 0 : begin); }
@@ -52,6 +53,7 @@ struct Cells {
     }
 
   protected:
+    bool is_uniform = false;              // each parameter is equal in all cells
     std::vector<std::vector<int>> found;  // spikes of each part
 
     int first_block(int part) const {

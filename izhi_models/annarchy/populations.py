@@ -32,12 +32,24 @@ struct PopStruct{number} : Cells {{
     }}
 
     void prepare() override {{
+        is_uniform = true;
 {prepared}
     }}
 
     void update(int part = 0, int = 1) {{
-        const real dt = ::dt;
         begin_spikes(part);
+        if (is_uniform) {{
+            advance<true>(part);
+        }} else {{
+            advance<false>(part);
+        }}
+        join_spikes();
+    }}
+
+    // If all cells have the same parameters, these stay in registers.
+    template <bool is_uniform>
+    void advance(int part) {{
+        const real dt = ::dt;
         for (int block = first_block(part); block < first_block(part + 1); ++block) {{
             const int begin = block * block_size, n = std::min(block_size, size - begin);
 {places}
@@ -51,7 +63,6 @@ struct PopStruct{number} : Cells {{
             }}
 {spikes}
         }}
-        join_spikes();
     }}
 }};
 """
@@ -76,14 +87,14 @@ _INITIAL = {
     "Parameter": "{0}.assign(size);",
     "Values": "{0}.assign(size_t(size), real(0));",
 }
-_PREPARED = {"Parameter": "{0}.prepare();"}
+_PREPARED = {"Parameter": "is_uniform &= {0}.prepare();"}
 _PLACES = {
     "real": "const real {0} = this->{0};",
-    "Parameter": "const real *const {0}_block = {0}.block(begin);",
+    "Parameter": "const real *const {0}_block = {0}.block(begin), {0}_first = {0}[0];",
     "Values": "real *const {0}_block = {0}.data() + begin;",
 }
 _READS = {
-    "Parameter": "const real {0} = {0}_block[i];",
+    "Parameter": "const real {0} = is_uniform ? {0}_first : {0}_block[i];",
     "Values": "real {0} = {0}_block[i];",
 }
 _WRITES = {"Values": "{0}_block[i] = {0};"}

@@ -17,7 +17,7 @@ from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.library import Engine
 from izhi_models.annarchy.lower import Lowering
 from izhi_models.network import Connection
-from izhi_models.results import Floats, Head, Part, Plan
+from izhi_models.results import Floats, Head, Part, Plan, Raster
 from izhi_models.units import Dimension, from_simulation
 
 
@@ -122,6 +122,7 @@ class Recorder:
         self._ranks: dict[Source, NDArray[np.intp]] = {}
         self._symbols: dict[Source, Symbol] = {}
         self._fixed: list[Floats | None] = []
+        self._rasters = tuple(self._find_rasters())
         self._record()
 
     @property
@@ -162,6 +163,7 @@ class Recorder:
             spikes={
                 name: (sizes[name], duration_s) for name in self._lowering.order if name in sizes
             },
+            rasters=self._rasters,
         )
 
     def start(self, first: int, values: Values) -> Part:
@@ -200,9 +202,6 @@ class Recorder:
         for source, trace in zip(self._ranks, drained.traces, strict=True):
             tables[source] = from_simulation(trace.values, self._symbols[source].dimension)
         rows = [_rows(first + 1, first + n_steps, period) for period in self._axes]
-        parts = {
-            item.id for group in self._lowering.groups for item in group.populations if item.part_of
-        }
         return Part(
             tuple(self._times(item) for item in rows),
             tuple(
@@ -210,10 +209,9 @@ class Recorder:
                 for number, item in enumerate(self._recordings)
             ),
             {
-                name: found
-                for item in drained.spikes
-                for name, found in self._spikes(item.neuron, item.steps, item.ranks).items()
-                if name not in parts
+                # The spike belongs to the state at the end of the step.
+                number: (self._times(item.steps + 1), item.ranks)
+                for number, item in enumerate(drained.spikes)
             },
         )
 
@@ -306,24 +304,15 @@ class Recorder:
                 found[:, share.columns] = tables[share.source][:, places]
         return found
 
-    def _spikes(
-        self, number: int, steps: NDArray[np.int64], ranks: NDArray[np.int32]
-    ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.int32]]]:
-        """Return times and cells of each population of a group."""
-        group = self._lowering.groups[number]
-        # The spike belongs to the state at the end of the step.
-        times = self._times(steps + 1)
-        if len(group.populations) == 1:
-            return {group.populations[0].id: (times, ranks)}
-        firsts = np.array([group.first(item.id) for item in group.populations])
-        owners = np.searchsorted(firsts, ranks, side="right") - 1
-        order = np.argsort(owners, kind="stable")
-        bounds = np.searchsorted(owners[order], np.arange(firsts.size + 1))
-        found = {}
-        for index, item in enumerate(group.populations):
-            own = order[bounds[index] : bounds[index + 1]]
-            found[item.id] = (times[own], (ranks[own] - firsts[index]).astype(np.int32))
-        return found
+    def _find_rasters(self) -> Iterator[Raster]:
+        """Yield the populations of each neuron that spikes, in the order of the recordings."""
+        for neuron, group in zip(
+            self._lowering.program.neurons, self._lowering.groups, strict=True
+        ):
+            if neuron.spike is not None:
+                names = ("" if item.part_of else item.id for item in group.populations)
+                firsts = [group.first(item.id) for item in group.populations]
+                yield Raster(tuple(names), np.array(firsts, dtype=np.int32))
 
     def _times(self, steps: range | NDArray[np.int64]) -> NDArray[np.float64]:
         if isinstance(steps, range):

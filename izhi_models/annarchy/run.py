@@ -288,8 +288,8 @@ class Simulator:
                 self._locate(before, steps)
             before = after
             done += steps
-            if time.monotonic() - started < _CHUNK_S:
-                chunk = min(2 * chunk, most)
+            if time.monotonic() - started < _CHUNK_S / 4:
+                chunk = min(4 * chunk, most)
             if progress is not None:
                 progress(done * self.dt_s)
 

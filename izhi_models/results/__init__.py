@@ -5,7 +5,7 @@ Everything is kept in SI, as LEMS writes it. Tables for people are in the units 
 """
 
 from izhi_models.results.collector import Collector
-from izhi_models.results.parts import BLOCK_VALUES, Head, Part, Plan
+from izhi_models.results.parts import BLOCK_VALUES, Head, Part, Plan, Raster
 from izhi_models.results.recorded import Floats, SpikeTrains, Trace
 from izhi_models.results.results import Results
 from izhi_models.results.stored import Stored
@@ -17,6 +17,7 @@ __all__ = [
     "Head",
     "Part",
     "Plan",
+    "Raster",
     "Results",
     "SpikeTrains",
     "Stored",

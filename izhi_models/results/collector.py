@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,45 @@ from numpy.typing import NDArray
 from izhi_models.results.parts import Part, Plan
 from izhi_models.results.recorded import SpikeTrains, Trace
 from izhi_models.results.results import Results
+
+_Spikes = tuple[NDArray[np.float64], NDArray[np.integer[Any]]]
+
+
+class _Trains(Mapping[str, SpikeTrains]):
+    """The spikes of all populations, which are told apart as soon as those of one are asked for.
+
+    Parameters
+    ----------
+    plan : Plan
+    parts : sequence of sequence of (float array, int array)
+        What came of each raster.
+    """
+
+    def __init__(self, plan: Plan, parts: Sequence[Sequence[_Spikes]]) -> None:
+        self._plan = plan
+        self._parts = parts
+
+    def __getitem__(self, name: str) -> SpikeTrains:
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plan.spikes)
+
+    def __len__(self) -> int:
+        return len(self._plan.spikes)
+
+    @cached_property
+    def _known(self) -> dict[str, SpikeTrains]:
+        found: dict[str, _Spikes] = {}
+        for raster, parts in zip(self._plan.rasters, self._parts, strict=True):
+            times = np.concatenate([np.empty(0), *(item[0] for item in parts)])
+            cells = np.concatenate([np.empty(0, np.int32), *(item[1] for item in parts)])
+            found |= {name: (own, of) for name, own, of in raster.split(times, cells)}
+        self._parts = ()
+        return {
+            name: SpikeTrains(*found[name], size, duration_s)
+            for name, (size, duration_s) in self._plan.spikes.items()
+        }
 
 
 class Collector:
@@ -29,9 +69,7 @@ class Collector:
             for item in plan.traces
         ]
         self._rows = [0] * len(plan.n_rows)
-        self._spikes: dict[str, list[tuple[NDArray[np.float64], NDArray[np.integer[Any]]]]] = {
-            name: [] for name in plan.spikes
-        }
+        self._spikes: list[list[_Spikes]] = [[] for _ in plan.rasters]
 
     def add(self, part: Part) -> None:
         """Take what comes next."""
@@ -44,8 +82,8 @@ class Collector:
             self._rows[axis] += more.size
         for head, table, values in zip(self._plan.traces, self._values, part.values, strict=True):
             table[rows[head.axis]] = values
-        for name, found in part.spikes.items():
-            self._spikes[name].append(found)
+        for number, found in part.spikes.items():
+            self._spikes[number].append(found)
 
     def results(self, provenance: Mapping[str, Any]) -> Results:
         """Return what was gathered.
@@ -55,12 +93,6 @@ class Collector:
         provenance : mapping of str to any
         """
         plan = self._plan
-        spikes = {}
-        for name, (size, duration_s) in plan.spikes.items():
-            found = self._spikes[name]
-            times = np.concatenate([np.empty(0), *(item[0] for item in found)])
-            neurons = np.concatenate([np.empty(0, np.int32), *(item[1] for item in found)])
-            spikes[name] = SpikeTrains(times, neurons, size, duration_s)
         traces = [
             Trace(
                 head.population,
@@ -75,7 +107,7 @@ class Collector:
         return Results(
             plan.duration_s,
             plan.dt_s,
-            spikes,
+            _Trains(plan, self._spikes),
             traces,
             plan.components,
             provenance,

@@ -137,6 +137,7 @@ class _Writer:
 
     def __init__(self, file: h5py.File, plan: Plan) -> None:
         self._heads = plan.traces
+        self._rasters = plan.rasters
         self._groups = []
         traces = file.create_group("traces", track_order=True)
         for head in plan.traces:
@@ -179,9 +180,10 @@ class _Writer:
             axis.add(times)
         for table, values in zip(self._values, part.values, strict=True):
             table.add(values)
-        for population, found in part.spikes.items():
-            for dataset, more in zip(self._spikes[population], found, strict=True):
-                dataset.add(more)
+        for number, spikes in part.spikes.items():
+            for population, *found in self._rasters[number].split(*spikes):
+                for dataset, more in zip(self._spikes[population], found, strict=True):
+                    dataset.add(more)
 
     def finish(self) -> None:
         for dataset in (*self._times, *self._values, *chain(*self._spikes.values())):

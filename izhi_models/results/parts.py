@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.errors import InternalError
 from izhi_models.results.recorded import Floats, Quantity, SpikeTrains, Trace
 
 if TYPE_CHECKING:
@@ -34,6 +36,53 @@ class Head(Quantity):
 
 
 @dataclass(frozen=True)
+class Raster:
+    """Populations whose spikes come together, their cells numbered one after another.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Empty for cells whose spikes nobody asked for.
+    firsts : int array (n_names,)
+        Number of each one's first cell, ascending from 0.
+    """
+
+    names: tuple[str, ...]
+    firsts: NDArray[np.int32]
+
+    def split(
+        self, times: NDArray[np.float64], cells: NDArray[np.integer[Any]]
+    ) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.integer[Any]]]]:
+        """Yield name, times and neurons of each population, in the order of time.
+
+        Parameters
+        ----------
+        times : float array (n_spikes,)
+            [s]
+        cells : int array (n_spikes,)
+
+        Raises
+        ------
+        InternalError
+            If times do not ascend.
+        """
+        if np.any(times[1:] < times[:-1]):
+            raise InternalError("spikes that are not in the order of time")
+        if len(self.names) == 1:
+            if self.names[0]:
+                yield self.names[0], times, cells
+            return
+        owners = np.searchsorted(self.firsts, cells, side="right") - 1
+        # Short numbers are sorted by their digits, several times faster.
+        order = np.argsort(owners.astype(np.min_scalar_type(len(self.names))), kind="stable")
+        bounds = np.searchsorted(owners[order], np.arange(len(self.names) + 1)).tolist()
+        times, cells = times[order], (cells - self.firsts[owners])[order]
+        for name, (start, end) in zip(self.names, pairwise(bounds), strict=True):
+            if name:
+                yield name, times[start:end], cells[start:end]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a simulation is going to give.
 
@@ -48,6 +97,8 @@ class Plan:
         Length of each time axis.
     spikes : mapping of str to (int, float)
         Size of each population whose spikes are recorded, and for how long. [s]
+    rasters : tuple of Raster
+        How the spikes come.
     """
 
     duration_s: float
@@ -57,6 +108,7 @@ class Plan:
     traces: tuple[Head, ...] = ()
     n_rows: tuple[int, ...] = ()
     spikes: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    rasters: tuple[Raster, ...] = ()
 
     @property
     def block_rows(self) -> int:
@@ -83,13 +135,13 @@ class Part:
         More of each time axis. [s]
     values : tuple of float array (n_rows, n_recorded)
         More of each trace. [SI]
-    spikes : mapping of str to (float array, int array)
-        More times [s] and neurons, by population.
+    spikes : mapping of int to (float array, int array)
+        More times [s] and cells, by number of the raster.
     """
 
     times: tuple[NDArray[np.float64], ...]
     values: tuple[Floats, ...]
-    spikes: Mapping[str, tuple[NDArray[np.float64], NDArray[np.integer[Any]]]]
+    spikes: Mapping[int, tuple[NDArray[np.float64], NDArray[np.integer[Any]]]]
 
 
 def plan_of(results: Results) -> tuple[Plan, Iterator[Part]]:
@@ -125,6 +177,7 @@ def plan_of(results: Results) -> tuple[Plan, Iterator[Part]]:
         tuple(heads),
         tuple(times.size for times in axes),
         {name: (trains.n_neurons, trains.duration_s) for name, trains in spikes.items()},
+        tuple(Raster((name,), np.zeros(1, np.int32)) for name in spikes),
     )
 
     return plan, _parts(plan, axes, traces, spikes)
@@ -144,6 +197,6 @@ def _parts(
         )
     no_times = tuple(times[:0] for times in axes)
     no_values = tuple(item.values[:0] for item in traces)
-    for name, trains in spikes.items():
+    for number, trains in enumerate(spikes.values()):
         for block in trains.blocks():
-            yield Part(no_times, no_values, {name: block})
+            yield Part(no_times, no_values, {number: block})

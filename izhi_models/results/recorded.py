@@ -60,9 +60,6 @@ class SpikeTrains:
             raise InternalError(
                 f"spikes with {self.times_s.shape} times and {self.indices.shape} neurons"
             )
-        times = self.times_s
-        if isinstance(times, np.ndarray) and np.any(times[1:] < times[:-1]):
-            raise InternalError("spikes that are not in the order of time")
 
     @property
     def count(self) -> int:

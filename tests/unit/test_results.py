@@ -9,7 +9,7 @@ import pytest
 import quantities as pq
 
 from izhi_models.errors import InputError, InternalError
-from izhi_models.results import Part, Results, SpikeTrains, Trace
+from izhi_models.results import Collector, Part, Plan, Raster, Results, SpikeTrains, Trace
 from izhi_models.results.hdf5 import writing
 from izhi_models.results.parts import plan_of
 from izhi_models.units import _DISPLAY, CURRENT, NONE, VOLTAGE, Dimension, display_unit
@@ -328,9 +328,24 @@ def test_file_written_in_parts_is_that_written_at_once(tmp_path, size):
             part = slice(rows[0], rows[-1] + 1)
             own = slice(-(-rows[0] // 5), rows[-1] // 5 + 1)
             some = (spikes.times_s[own], spikes.indices[own])
-            add(Part((times[part],), (values[part],), {"p": some}))
+            add(Part((times[part],), (values[part],), {0: some}))
     assert_equal(Results.load(in_parts), whole)
     assert_equal(Results.load(at_once), whole)
+
+
+def test_spikes_of_several_populations_are_told_apart():
+    raster = Raster(("a", "", "b"), np.array([0, 2, 5], dtype=np.int32))
+    times, cells = np.array([0.1, 0.1, 0.2, 0.3, 0.3]), np.array([1, 5, 3, 0, 6], dtype=np.int32)
+    plan = Plan(1.0, 0.1, spikes={"b": (2, 1.0), "a": (2, 1.0)}, rasters=(raster,))
+    collector = Collector(plan)
+    for part in (slice(0, 2), slice(2, 5)):
+        collector.add(Part((), (), {0: (times[part], cells[part])}))
+    found = collector.results({}).spikes
+    assert list(found) == ["b", "a"]
+    assert [item.times_s.tolist() for item in found.values()] == [[0.1, 0.3], [0.1, 0.3]]
+    assert [item.indices.tolist() for item in found.values()] == [[0, 1], [1, 0]]
+    with pytest.raises(InternalError, match="order of time"):
+        list(raster.split(times[::-1], cells))
 
 
 def test_path_recorded_at_different_times_gives_the_finest_of_a_cell(tmp_path):
