@@ -154,7 +154,8 @@ def _within(trains: SpikeTrains, common: tuple[float, float], slack_s: float) ->
     inside = (times >= common[0] - slack_s) & (times <= common[1] + slack_s)
     found = np.empty(int(inside.sum()), dtype=[("cell", np.int64), ("time", np.float64)])
     found["cell"], found["time"] = cells[inside], times[inside]
-    return found[np.lexsort((found["time"], found["cell"]))]
+    order: NDArray[np.intp] = np.lexsort((found["time"], found["cell"]))
+    return found[order]
 
 
 def _lines(trains: list[NDArray[Any]], tick_s: float) -> list[NDArray[np.int64]]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import numpy as np
 
 from izhi_models.annarchy.links import Part
-from izhi_models.errors import InternalError, UnsupportedError
+from izhi_models.errors import UnsupportedError
 from izhi_models.exporters.brian2.cells import T_END, Cells, assignment_lines, with_held
 from izhi_models.exporters.brian2.paths import shortest
 from izhi_models.exporters.brian2.printing import EDGE, Printer
@@ -157,10 +158,10 @@ def write_arrivals(link: Link, post: Cells) -> Written:
         for item in event.assignments:
             if not names(item.value) & counts.keys():
                 continue
-            change = _change(item, counts, post)
-            used |= names(change)
-            text = printer.text(change, post.equations.dimensions[item.state])
-            lines.append(f"{printer.names[item.state]} += {text}")
+            operator, value = _effect(item, counts, post)
+            used |= names(value)
+            text = printer.text(value, post.equations.dimensions[item.state])
+            lines.append(f"{printer.names[item.state]} {operator} {text}")
     return Written(
         model=[WEIGHT_LINE] if link.is_weighted else [],
         on_pre=lines,
@@ -172,19 +173,19 @@ def write_arrivals(link: Link, post: Cells) -> Written:
     )
 
 
-def _change(item: Assignment, counts: Mapping[str, Expr], post: Cells) -> Expr:
-    """Return what one event adds to a state."""
+def _effect(item: Assignment, counts: Mapping[str, Expr], post: Cells) -> tuple[str, Expr]:
+    """Return what one event does to a state: it adds to it, or sets it to what it was not."""
     others = {
         name: ZERO for name in names(item.value) if name not in post.names and name not in counts
     }
     value = simplified(substitute(item.value, {**counts, **others}))
-    terms = [term for term in _terms(value) if term != Name(item.state)]
-    total = terms[0]
-    for term in terms[1:]:
-        total = Binary("+", total, term)
-    if item.state in names(total):
-        raise InternalError(f"an event does not add to '{item.state}'")
-    return total
+    terms = list(_terms(value))
+    rest = [term for term in terms if term != Name(item.state)]
+    if len(rest) < len(terms) and rest:
+        total = reduce(lambda left, right: Binary("+", left, right), rest)
+        if item.state not in names(total):
+            return "+=", total
+    return "=", value
 
 
 def _terms(expr: Expr) -> Iterator[Expr]:

@@ -250,7 +250,7 @@ class _Writer:
             return
         self.own_functions = self.own_functions | found.functions
         item = link.members[0]
-        synapses = {member.synapse for member in link.members}
+        synapses = {member.synapse or "events" for member in link.members}
         name = self.top.make(item.id if len(link.members) == 1 and item.id else min(synapses))
         ends = dict.fromkeys(f"{member.pre} to {member.post}" for member in link.members)
         shown = ", ".join(list(ends)[:4]) + (", ..." if len(ends) > 4 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import itertools
 import keyword
 import math
@@ -97,7 +98,8 @@ class Identifiers:
 
 def is_reserved(text: str) -> bool:
     """Return whether Brian2, or code that it generates, gives a word a meaning of its own."""
-    return text in _WORDS or text in _UNITS or keyword.iskeyword(text)
+    words = (_WORDS, _UNITS, keyword.kwlist, vars(builtins))
+    return any(text in item for item in words)
 
 
 # Units: exponents of a named one, and of the simple ones that make up the rest.
