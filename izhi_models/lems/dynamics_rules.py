@@ -90,7 +90,8 @@ class _Rules:
         if name in first:
             message = f"'{name}' is declared twice in ComponentType '{self.type.name}'"
             note = Note("first declared here", first[name].attribute_span("name"))
-            self._fault(message, element, "name", note)
+            tell = self._doubt if _is_same(element, first[name]) else self._fault
+            tell(message, element, "name", note)
         first.setdefault(name, element)
         self.scope.known[name] = self._dimension(element, name)
         if element.tag == "StateVariable":
@@ -376,6 +377,14 @@ class _Rules:
             element, _ = self.reads[circle[0]]
             steps = " -> ".join(reversed(circle))
             self._fault(f"circular definition: {steps}", element, "name")
+
+
+def _is_same(one: Element, other: Element) -> bool:
+    children = zip(one.children, other.children, strict=False)
+    return (
+        (one.tag, one.attributes, len(one.children))
+        == (other.tag, other.attributes, len(other.children))
+    ) and all(_is_same(*pair) for pair in children)
 
 
 def _variables(block: Element) -> Iterator[Element]:

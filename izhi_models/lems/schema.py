@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ _CONTENT = {
     "SCHEMAV_CVC_COMPLEX_TYPE_2_3": "text inside <{tag}> has no meaning",
     "SCHEMAV_CVC_TYPE_3_1_2": "<{tag}> holds text and no elements",
 }
+_DEFINITION = "ComponentType"  # by LEMS, which allows more in it than the schema
 _ID_PATTERN = "[a-zA-Z_][a-zA-Z0-9_]*"
 # Every element may have these; they are no help to one who left another out.
 _METADATA = {"notes", "property", "annotation"}
@@ -83,15 +84,18 @@ def is_valid(text: str) -> bool:
     return next(check_schema(document), None) is None
 
 
-def check_schema(document: Document) -> Iterator[Diagnostic]:
+def check_schema(document: Document, own: Collection[str] = ()) -> Iterator[Diagnostic]:
     """Yield what the schema does not allow in a document.
 
-    The rows of tables are left out: each is written as the element before them.
+    The rows of tables are left out: each is written as the element before them. So are elements
+    of types that the schema cannot know, which their definitions check: a warning tells of them.
 
     Parameters
     ----------
     document : Document
         Anything but a root ``<neuroml>`` is passed over.
+    own : collection of str
+        Names of ComponentTypes that are not NeuroML's.
     """
     if document.root.tag != "neuroml":
         return
@@ -106,12 +110,17 @@ def check_schema(document: Document) -> Iterator[Diagnostic]:
     except etree.XMLSyntaxError as error:
         yield Diagnostic(f"not well-formed XML: {error.msg}", _line_span(document, error.lineno))
         return
+    foreign = list(_foreign(document.root, own))
+    if foreign:
+        yield _tell_foreign(foreign)
+    own = {*own, _DEFINITION}
+    _prune(tree, own)
     schema = _schema()
     if schema.validate(tree):
         return
     missing: dict[Element, list[str]] = {}
     for entry in schema.error_log:
-        element = _element_at(document.root, entry.path or "/*")
+        element = _element_at(document.root, entry.path or "/*", own)
         if entry.type_name == "SCHEMAV_CVC_COMPLEX_TYPE_4":
             missing.setdefault(element, []).append(_attribute(entry.message))
         else:
@@ -119,6 +128,42 @@ def check_schema(document: Document) -> Iterator[Diagnostic]:
     for element, names in missing.items():
         listed = ", ".join(f"'{name}'" for name in names)
         yield Diagnostic(f"<{element.tag}> lacks {listed}", element.span)
+
+
+def _is_own(tag: str, kind: str | None, own: Collection[str]) -> bool:
+    return tag in own or kind in own
+
+
+def _foreign(element: Element, own: Collection[str]) -> Iterator[Element]:
+    """Yield the outermost elements of types that the schema does not know."""
+    for child in element.children:
+        if _is_own(child.tag, child.get("type"), own):
+            yield child
+        else:
+            yield from _foreign(child, own)
+
+
+def _tell_foreign(found: list[Element]) -> Diagnostic:
+    first = found[0]
+    name = first.get("type") or first.tag
+    more = "" if len(found) == 1 else f", and {len(found) - 1} more such elements"
+    return Diagnostic(
+        f"'{name}' is a type of your own, which NeuroML's schema does not know{more}",
+        first.span,
+        ("it runs; for tools that validate, put it into a file with the root <Lems>",),
+        severity="warning",
+    )
+
+
+def _prune(tree: Any, own: Collection[str]) -> None:
+    """Take the elements of types that the schema does not know out of a tree."""
+    found = [
+        item
+        for item in tree.iterdescendants("*")
+        if _is_own(etree.QName(item).localname, item.get("type"), own)
+    ]
+    for item in found:
+        item.getparent().remove(item)
 
 
 def _wrong_namespace(root: Element) -> Diagnostic:
@@ -137,12 +182,14 @@ def _line_span(document: Document, line: int) -> Span:
     return Span(document.source, start + indent, start + len(lines[line - 1].rstrip()))
 
 
-def _element_at(root: Element, path: str) -> Element:
-    """Follow a path such as ``/*/*[3]/rdf:RDF``, in which ``*`` counts all elements."""
+def _element_at(root: Element, path: str, own: Collection[str]) -> Element:
+    """Follow a path such as ``/*/*[3]/rdf:RDF``; ``*`` counts all elements but own ones."""
     element = root
     for step in path.split("/")[2:]:
         name, _, number = step.removesuffix("]").partition("[")
-        below = element.children
+        below = [
+            child for child in element.children if not _is_own(child.tag, child.get("type"), own)
+        ]
         if name != "*":
             below = [child for child in below if child.tag == name]
         element = below[int(number or 1) - 1]

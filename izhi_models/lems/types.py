@@ -39,6 +39,8 @@ _TABLES = {
     "EventPort": "ports",
 }
 _BLOCKS = {"Dynamics", "Behavior", "Structure", "Simulation", "About", "Meta", "Procedure"}
+# What has a value under its name; a type that extends another may say anew how it gets it.
+_VALUED = ("Parameter", "DerivedParameter", "IndexParameter", "Property", "Constant")
 _TYPED = ("child", "children", "attachments", "references", "links")
 
 
@@ -345,6 +347,9 @@ def _declare_one(
     except InputError as error:
         faults.append(_at(error, element, "dimension"))
         return
+    if element.tag in _VALUED:  # also what was inherited as another kind
+        for kind in _VALUED:
+            resolved.table(kind).pop(name, None)
     resolved.table(element.tag)[name] = Declaration(element.tag, name, element, dimension)
 
 

@@ -7,7 +7,7 @@ can be resolved.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,11 +70,17 @@ def find_faults(model: Model) -> list[Diagnostic]:
     return _ordered(_merge([*model.faults, *_check_types(model), *check_model(model), *written]))
 
 
-def _check_written(documents: Iterable[Document]) -> Iterator[Diagnostic]:
-    for document in documents:
-        if not document.is_core:
-            yield from check_language(document.root)
-            yield from check_schema(document)
+def _check_written(documents: Sequence[Document]) -> Iterator[Diagnostic]:
+    written = [item for item in documents if not item.is_core]
+    own = {
+        name
+        for document in written
+        for element in document.root.find("ComponentType")
+        if (name := element.get("name")) is not None
+    }
+    for document in written:
+        yield from check_language(document.root)
+        yield from check_schema(document, own)
 
 
 def _check_types(model: Model) -> Iterator[Diagnostic]:
