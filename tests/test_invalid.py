@@ -22,6 +22,8 @@ MODULES = (
     "read",
     "types",
     "components",
+    "constants",
+    "queries",
     "language",
     "schema",
     "expression_rules",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from izhi_models.errors import Diagnostic, InputError, Note, Span, suggest
+from izhi_models.lems.constants import share_constants
 from izhi_models.lems.elements import Document, Element
 from izhi_models.lems.lists import Rows, as_in_rows, check_ids, row_values
 from izhi_models.lems.read import core_file_of, read_with_includes
@@ -21,7 +22,16 @@ from izhi_models.lems.types import ComponentType, Declaration, TypeSystem, resol
 from izhi_models.units import NONE, QUANTITY, Dimension, Quantity, parse_quantity
 
 # Root elements that are no components. Source: LEMS, element Lems; NeuroML 2 schema.
-_LANGUAGE = {"Include", "include", "Target", "Dimension", "Unit", "ComponentType", "Assertion"}
+_LANGUAGE = {
+    "Include",
+    "include",
+    "Target",
+    "Constant",
+    "Dimension",
+    "Unit",
+    "ComponentType",
+    "Assertion",
+}
 # Free text and metadata, whose content has no meaning for a simulation.
 METADATA = {"notes", "annotation", "property"}
 # Attributes that any component may have. Source: NeuroML 2 schema, types Base and Standalone.
@@ -111,6 +121,12 @@ class Model:
     def of_type(self, name: str) -> list[Component]:
         """Return the top-level components that are of a type, or extend it."""
         return [item for item in self.components.values() if item.type.is_a(name)]
+
+    def targeted(self, wanted: str) -> Component | None:
+        """Return a component by id, or a Simulation that a component holds."""
+        parts = (part for item in self.components.values() for part in item.walk())
+        nested = (item for item in parts if item.id == wanted and item.type.is_a("Simulation"))
+        return self.components.get(wanted) or next(nested, None)
 
     def own_documents(self) -> list[Document]:
         """Return the documents that are not NeuroML's own."""
@@ -245,6 +261,7 @@ def bind_model(path: Path, documents: list[Document]) -> Model:
         If the types cannot be resolved.
     """
     model = Model(path, documents, resolve_types(documents))
+    model.faults += share_constants(model.types, documents)
     for document in documents:
         for element in document.root.children:
             if element.tag == "Target":

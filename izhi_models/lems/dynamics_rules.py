@@ -388,4 +388,7 @@ def _is_same(one: Element, other: Element) -> bool:
 
 
 def _variables(block: Element) -> Iterator[Element]:
-    return (item for item in block.children if item.tag in _VARIABLES)
+    """Yield what a Dynamics declares, with the states that only a Regime uses."""
+    yield from (item for item in block.children if item.tag in _VARIABLES)
+    for regime in block.find("Regime"):
+        yield from regime.find("StateVariable")

@@ -45,6 +45,7 @@ _CONNECTING = "With ForEach If EventConnection Tunnel MultiInstantiate ChildInst
 # Direct children of <Lems> that declare something.
 DECLARATIONS: dict[str, Form] = {
     "Target": _form("component", "reportFile timesFile"),
+    "Constant": _form("name value", "symbol dimension"),
     "Dimension": _form("name", "m l t i k n j"),
     "Unit": _form("symbol dimension", "name power scale offset"),
     "ComponentType": _form(
@@ -60,7 +61,7 @@ DECLARATIONS: dict[str, Form] = {
 # Elements inside a ComponentType.
 FORMS: dict[str, Form] = {
     "Parameter": _form("name", "dimension"),
-    "DerivedParameter": _form("name value", "dimension"),
+    "DerivedParameter": _form("name", "value select dimension"),
     "IndexParameter": _form("name"),
     "PathParameter": _form("name"),
     "Property": _form("name", "dimension defaultValue"),
@@ -96,9 +97,10 @@ FORMS: dict[str, Form] = {
     "StateAssignment": _form("variable value"),
     "EventOut": _form("port"),
     "Transition": _form("regime"),
-    "Regime": _form("name", "initial", "TimeDerivative OnEntry OnCondition OnEvent"),
+    "Regime": _form("name", "initial", "StateVariable TimeDerivative OnEntry OnCondition OnEvent"),
     "KineticScheme": _form(
-        "name nodes stateVariable edges edgeSource edgeTarget forwardRate reverseRate"
+        "name nodes stateVariable edges edgeSource edgeTarget forwardRate reverseRate",
+        "dependency step",
     ),
     "Super": _form(),
     "Structure": _form("", "", _CONNECTING),
@@ -117,7 +119,7 @@ FORMS: dict[str, Form] = {
     "DataDisplay": _form("title dataRegion"),
     "DataWriter": _form("path fileName"),
     "EventWriter": _form("path fileName format"),
-    "Record": _form("quantity", "timeScale scale color"),
+    "Record": _form("quantity", "timeScale scale color destination"),
     "EventRecord": _form("quantity eventPort"),
 }
 FORMS["Behavior"] = FORMS["Dynamics"]

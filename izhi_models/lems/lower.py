@@ -50,6 +50,7 @@ from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Element
 from izhi_models.lems.kinetics import add_kinetics
 from izhi_models.lems.prescription import prescribe
+from izhi_models.lems.queries import select_parameter
 from izhi_models.lems.types import ComponentType
 from izhi_models.lems.wiring import wire_parts
 from izhi_models.units import NONE, Dimension, parse_quantity
@@ -272,12 +273,19 @@ class _OwnDynamics:
         values = dict(self.component.values)
         scope = {**values, **{item.name: item.value for item in constants}}
         for item in self.type.derived_parameters.values():
+            if item.element.get("select") is not None:
+                scope[item.name] = values[item.name] = self._looked_up(item.element)
+                continue
             expression = self._expression(item.element, "value")
             unknown = names(expression) - scope.keys()
             if unknown:
                 continue
             scope[item.name] = values[item.name] = evaluate_scalar(expression, scope)
         return values
+
+    def _looked_up(self, element: Element) -> float:
+        owner, name = select_parameter(self.model, self.component, element)
+        return parameter_values(self.model, owner)[name]
 
     # Elements of Dynamics
 
@@ -373,6 +381,8 @@ class _OwnDynamics:
         )
 
     def _regime(self, element: Element) -> Regime:
+        for state in element.find("StateVariable"):
+            self._state(state)
         return Regime(
             self._required(element, "name"),
             element.get("initial") == "true",

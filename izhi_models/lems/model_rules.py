@@ -220,7 +220,7 @@ def _check_target(model: Model) -> Iterator[Diagnostic]:
     element = model.target_element
     if element is None or not model.target:
         return
-    if model.target not in model.components:
+    if model.targeted(model.target) is None:
         span = element.attribute_span("component")
         simulations = [item.id for item in model.of_type("Simulation")]
         notes = suggest(model.target, simulations or model.components)

@@ -13,6 +13,7 @@ from izhi_models.errors import (
     Diagnostic,
     InputError,
     Span,
+    UnsupportedError,
     raise_if_errors,
     suggest,
 )
@@ -35,6 +36,7 @@ from izhi_models.units import QUANTITY
 
 # Types of what a Simulation may hold and nothing reads: settings of other simulators.
 IGNORED = ("Meta",)
+_LINES = "lines"  # where a type has what is drawn
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def _lower_alone(model: Model, component: Component, simulation: Component) -> N
 
 def _find_simulation(model: Model) -> Component | None:
     if model.target is not None:
-        found = model.components.get(model.target)
+        found = model.targeted(model.target)
         if found is None:
             raise InputError(
                 Diagnostic(
@@ -162,6 +164,18 @@ def _find_simulation(model: Model) -> Component | None:
                     suggest(model.target, [item.id for item in model.of_type("Simulation")]),
                 )
             )
+        below = [item for item in found.walk() if item.type.is_a("Simulation")]
+        if len(below) > 1:
+            listed = ", ".join(f"'{item.id}'" for item in below)
+            raise UnsupportedError(
+                Diagnostic(
+                    f"'{found.id}' holds several Simulations ({listed}), and one is run at a time",
+                    _target_span(model),
+                    (f'write <Target component="{below[0].id}"/>',),
+                )
+            )
+        if below:
+            return below[0]
         if not found.type.is_a("Simulation"):
             raise InputError(
                 Diagnostic(
@@ -208,8 +222,16 @@ def _plan(simulation: Component) -> Simulation:
         step_s=_positive(simulation, "step"),
         target=simulation.texts.get("target", ""),
         seed=_seed(simulation),
-        displays=tuple(_display(item) for item in simulation.children.get("displays", ())),
-        outputs=tuple(_output(item) for item in simulation.children.get("outputs", ())),
+        displays=tuple(
+            _display(item, _region(simulation) if place == "outputs" else item)
+            for place, item in simulation.all_children()
+            if place == "displays" or (place == "outputs" and _LINES in item.type.children)
+        ),
+        outputs=tuple(
+            _output(item)
+            for item in simulation.children.get("outputs", ())
+            if _LINES not in item.type.children
+        ),
         event_outputs=tuple(_event_output(item) for item in simulation.children.get("events", ())),
     )
 
@@ -240,12 +262,22 @@ def _seed(simulation: Component) -> int | None:
     return int(text)
 
 
-def _display(component: Component) -> Display:
-    values = component.values
+def _region(simulation: Component) -> Component:
+    """Return the Display that a Simulation names, of those that what holds it has."""
+    holder = simulation.parent
+    for item in holder.children.get("displays", ()) if holder is not None else ():
+        if item.id == simulation.texts.get("display"):
+            return item
+    return simulation
+
+
+def _display(component: Component, region: Component) -> Display:
+    values = region.values
     scale = _scale(component, "timeScale", 1.0)
+    name = component.id or region.id
     return Display(
-        id=component.id,
-        title=component.texts.get("title", component.id),
+        id=name,
+        title=component.texts.get("title") or region.texts.get("title", name),
         xmin=values.get("xmin", 0.0),
         xmax=values.get("xmax", 0.0),
         ymin=values.get("ymin", 0.0),

@@ -105,6 +105,9 @@ def _check_derived_parameters(system: TypeSystem, resolved: ComponentType) -> It
     scope = _numbers(system, resolved)
     for item in resolved.derived_parameters.values():
         if item.element in resolved.element.children:
+            if bool(item.element.get("value")) == bool(item.element.get("select")):
+                message = "a <DerivedParameter> needs a 'value' or a 'select', and not both"
+                yield Diagnostic(message, item.element.span)
             scope.check_number(item.element, "value", item.dimension, f"'{item.name}'")
     yield from scope.faults
 
