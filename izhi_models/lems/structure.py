@@ -77,7 +77,12 @@ class Made:
 
 
 def lower_rules(
-    model: Model, rules: Iterable[Component], populations: Populations, seed: int
+    model: Model,
+    rules: Iterable[Component],
+    populations: Populations,
+    seed: int,
+    *,
+    is_plain: bool = False,
 ) -> Made:
     """Execute the rules of a network.
 
@@ -90,6 +95,9 @@ def lower_rules(
         With the cells' own dynamics.
     seed : int
         Of all that the rules draw. What a rule draws depends on this and on its id only.
+    is_plain : bool
+        Whether to try all cells of a loop, as the rule says, even where a choice at random would
+        leave most of them out: slow, and of the same distribution, so that one tells of the other.
 
     Raises
     ------
@@ -102,7 +110,7 @@ def lower_rules(
     made = Made()
     faults: list[Diagnostic] = []
     for component in rules:
-        rule = _Rule(model, component, populations, seed)
+        rule = _Rule(model, component, populations, seed, is_plain)
         try:
             rule.execute(made)
         except InputError as error:
@@ -115,12 +123,18 @@ class _Rule:
     """Executes the Structure of one component."""
 
     def __init__(
-        self, model: Model, component: Component, populations: Populations, seed: int
+        self,
+        model: Model,
+        component: Component,
+        populations: Populations,
+        seed: int,
+        is_plain: bool = False,
     ) -> None:
         self.model = model
         self.component = component
         self.populations = populations
         self.seed = seed
+        self.is_plain = is_plain
         self.name = _name(component)
         self.random = np.random.default_rng([seed % 2**64, *self.name.encode()])
         self.numbers = parameter_values(model, component)
@@ -148,7 +162,7 @@ class _Rule:
 
     def _again(self, connection: Element) -> Iterator[Block]:
         """Yield the connections of one EventConnection, the same each time."""
-        rule = _Rule(self.model, self.component, self.populations, self.seed)
+        rule = _Rule(self.model, self.component, self.populations, self.seed, self.is_plain)
         return (block for element, block in rule._connections() if element is connection)
 
     def _connections(self) -> Iterator[tuple[Element, Block]]:
@@ -207,7 +221,7 @@ class _Rule:
 
     def _thin(self, element: Element, rows: Rows, name: str, population: Population) -> float:
         """Return the probability with which a loop needs a cell, and take it out of its block."""
-        if len(element.children) != 1 or _takes_number(element):
+        if self.is_plain or len(element.children) != 1 or _takes_number(element):
             return 1.0
         if element not in self.odds:
             (child,) = element.children
@@ -241,7 +255,7 @@ class _Rule:
     ) -> Rows | None:
         """Return what an If with `number` chooses, or None if all cells had better be tried."""
         test = self._expression(choice, "test")
-        if count == 0 or is_random(test):
+        if self.is_plain or count == 0 or is_random(test):
             return None
         outer = np.arange(rows.n)
 
@@ -315,7 +329,13 @@ class _Rule:
                 )
             )
         self.drawn = True
-        return rows.take(per_group(rows.group, count, self.random) if count else slice(0, 0))
+        if not count:
+            return rows.take(slice(0, 0))
+        if self.is_plain:
+            groups = (np.flatnonzero(rows.group == item) for item in range(rows.groups))
+            places = [self.random.choice(own, count, replace=False) for own in groups]
+            return rows.take(np.sort(np.concatenate(places)))
+        return rows.take(per_group(rows.group, count, self.random))
 
     def _number(self, element: Element) -> int:
         """Return how many cells an If chooses."""
