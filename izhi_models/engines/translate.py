@@ -106,8 +106,9 @@ def translate(request: Request, parts: Collected) -> Translation:
     target = request.experiment.target
     every = [*parts.document, *parts.rest]
     network = next((item for item in every if item.attributes["id"] == target.component.id), None)
-    if target.network is not target.component or network is None:
-        message = f"'{target.component.id}' is no network, and other simulators run only networks"
+    is_network = target.component.type.is_a("network")
+    if target.network is not target.component or network is None or not is_network:
+        message = f"'{target.component.id}' is no network of NeuroML, which is all they run"
         raise UnsupportedError(Diagnostic(message, target.component.span))
     found = Translation(parts)
     model = request.experiment.model

@@ -43,6 +43,7 @@ from izhi_models.lems.elements import Element
 from izhi_models.lems.network import execute_rules
 from izhi_models.lems.rules import find_rules
 from izhi_models.lems.schema import NAMESPACE, document_order, is_valid, network_order
+from izhi_models.lems.structure import Made
 
 _SCHEMA = "https://raw.github.com/NeuroML/NeuroML2/development/Schemas/NeuroML2/NeuroML_v2.3.1.xsd"
 _ROOT = {
@@ -50,6 +51,7 @@ _ROOT = {
     "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
     "xsi:schemaLocation": f"{NAMESPACE} {_SCHEMA}",
 }
+_AS_IT_IS = "write it as it is: --keep-rules"
 _CONNECTING = ("synapticConnection", "projection")
 
 
@@ -189,17 +191,22 @@ class _Collector:
 
     def _arrange(self, network: Component) -> set[str]:
         """Put what rules make in their place; return the components that this needs."""
+        if not network.type.is_a("network"):
+            if self._request.keep_rules:
+                return set()
+            what = "is no network of NeuroML, and cannot be written in its words"
+            raise UnsupportedError(Diagnostic(f"'{network.id}' {what}", network.span, (_AS_IT_IS,)))
         rules = [] if self._request.keep_rules else find_rules(network)
         if network in rules:
             message = f"'{network.type.name}' is a network that makes connections by a rule"
-            hint = "write it as it is: --keep-rules"
-            raise UnsupportedError(Diagnostic(message, network.span, (hint,)))
+            raise UnsupportedError(Diagnostic(message, network.span, (_AS_IT_IS,)))
         self._dropped = frozenset(id(item.element) for item in rules)
         self._changes |= dict.fromkeys(self._dropped)
         markup = component_markup(network, self._changes)
         names = set()
         if rules:
             made = execute_rules(self._model, network, self._request.seed)
+            _refuse_bare(made)
             expansion = Expansion(self._model, network, made, self._dropped)
             markup.children += [*expansion.projections(), *expansion.inputs()]
             names = {item.synapse for item in made.projections} | {item.id for item in made.inputs}
@@ -240,6 +247,14 @@ class _Collector:
     def _markup(self, component: Component) -> Markup:
         changed = self._changes.get(id(component.element))
         return changed or component_markup(component, self._changes)
+
+
+def _refuse_bare(made: Made) -> None:
+    """Raise `UnsupportedError` if a rule sends events to cells that get no synapse for them."""
+    for item in made.projections:
+        if item.port:
+            message = f"'{item.id}' sends events to cells without a synapse, and NeuroML cannot"
+            raise UnsupportedError(Diagnostic(message, item.span, (_AS_IT_IS,)))
 
 
 def _in_order(children: list[Node]) -> list[Node]:

@@ -66,8 +66,8 @@ def write_neuroml_hdf5(request: Request, path: Path) -> tuple[Path, ...]:
     model, target = experiment.model, experiment.target
     if request.keep_rules:
         raise UnsupportedError("NeuroML's HDF5 format holds connections, and no rules")
-    if target.network is not target.component:
-        message = f"'{target.component.id}' is no network, which is all that HDF5 holds"
+    if target.network is not target.component or not target.component.type.is_a("network"):
+        message = f"'{target.component.id}' is no network of NeuroML, which is all that HDF5 holds"
         raise UnsupportedError(Diagnostic(message, target.component.span))
     stem = path.name.removesuffix(".xml").removeprefix("LEMS_")
     beside = path.with_name(f"{stem}.net.nml.h5")
@@ -124,6 +124,9 @@ def write_hdf5_network(model: Model, network: Network, path: Path) -> None:
             _write_population(group, population)
         taken: set[str] = set()
         for projection in parts.projections:
+            if projection.port:
+                message = f"'{projection.id}' sends events to cells without a synapse"
+                raise UnsupportedError(Diagnostic(message, projection.span))
             if not projection.is_continuous:
                 _write_events(group, projection, unique(projection.id, taken))
         for pre, post in _pairs(model, network.id, parts):

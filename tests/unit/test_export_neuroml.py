@@ -244,3 +244,45 @@ def test_export_command__writes_beside_and_says_so(tmp_path: Path, write_model: 
     result = CliRunner().invoke(commands, [*arguments, "--to", "neuroml", "--out", str(out)])
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [f"wrote {out}", f"wrote {out.with_name('n.net.nml')}"]
+
+
+PLAIN = """<ComponentType name="Net"><Children name="groups" type="Group"/></ComponentType>
+<ComponentType name="Group"><ComponentReference name="of" type="Component"/>
+  <Parameter name="count" dimension="none"/>
+  <Structure><MultiInstantiate number="count" component="of"/></Structure></ComponentType>"""
+BARE = """<ComponentType name="loop" extends="projection"><Path name="postsynapticPopulation"/>
+  <Structure><ForEach instances="postsynapticPopulation" as="a"><EventConnection from="a" to="a"/>
+  </ForEach></Structure></ComponentType>
+<ComponentType name="counter" extends="baseSpikingCell"><EventPort name="in" direction="in"/>
+  <Constant name="SEC" dimension="time" value="1s"/><Exposure name="n" dimension="none"/>
+  <Dynamics><StateVariable name="n" dimension="none" exposure="n"/>
+  <TimeDerivative variable="n" value="1 / SEC"/>
+  <OnCondition test="n .gt. 1"><EventOut port="spike"/></OnCondition>
+  <OnEvent port="in"><StateAssignment variable="n" value="0"/></OnEvent></Dynamics></ComponentType>
+<counter id="own"/>"""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "network", "place"),
+    [
+        (PLAIN, '<Net id="net"><Group id="g" of="iaf" count="2"/></Net>', "no network of NeuroML"),
+        (
+            BARE,
+            '<network id="net"><population id="g" component="own" size="2"/><loop id="l" '
+            'synapse="syn" presynapticPopulation="g" postsynapticPopulation="g"/></network>',
+            "sends events to cells without a synapse",
+        ),
+    ],
+)
+def test_export__what_neuroml_has_no_words_for__is_kept_or_refused_at_its_place(
+    tmp_path: Path, write_model: WriteModel, kinds: str, network: str, place: str
+) -> None:
+    path = write_model(kinds + CELLS, outputs="")
+    text = re.sub(r"<network.*</network>", network, path.read_text(), flags=re.DOTALL)
+    path.write_text(text)
+    with pytest.raises(UnsupportedError, match=rf"model.xml:\d+:\d+: error: .*{place}"):
+        exported(path, tmp_path)
+    with pytest.raises(UnsupportedError, match=r"model.xml:\d+:\d+: error: "):
+        izhi_models.export(path, "neuroml-hdf5", tmp_path / "x.xml")
+    assert not (tmp_path / "out").exists()
+    assert_same(load(exported(path, tmp_path, keep_rules=True)[0]), load(path))

@@ -235,7 +235,7 @@ def test_what_holds_a_network_cannot_be_written(tmp_path):
   </tissue><Simulation id="sim" length="1ms" step="0.1ms" target="slice"/></Lems>"""
     )
     (tmp_path / "cells.nml").write_text(CELLS + "</neuroml>")
-    with pytest.raises(UnsupportedError, match="'slice' is no network"):
+    with pytest.raises(UnsupportedError, match="'slice' is no network of NeuroML"):
         export(path, "neuroml-hdf5", tmp_path / "out" / "x.xml")
     assert not (tmp_path / "out").exists()
 
