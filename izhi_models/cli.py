@@ -204,9 +204,16 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
     "target",
     required=True,
     metavar="TARGET",
-    help="annarchy, brian2, neuroml, neuroml-hdf5.",
+    help="annarchy, brian2, neuroml, neuroml-hdf5, neuron, netpyne, eden.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="File to write [as FILE is called].")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File or folder to write [as FILE is called]."
+)
+@click.option(
+    "--run",
+    is_flag=True,
+    help="neuron, netpyne, eden: run it there too, and write it if the spikes are the same.",
+)
 @click.option("--duration", metavar="TIME", help='Such as "500 ms" [what the file asks for].')
 @click.option("--dt", metavar="TIME", help='Step, such as "0.01 ms" [what the file asks for].')
 @click.option("--seed", type=int, help="Of all random numbers [that of the file, or 1234].")
@@ -228,13 +235,20 @@ def export(file: str, target: str, out: Path | None, form: str, **options: Any) 
     """Write FILE for another simulator.
 
     `--to annarchy` and `--to brian2` as a Python script; `--to neuroml` as NeuroML and LEMS, with
-    the connections that rules make as lists; `--to neuroml-hdf5` the same with the network in HDF5.
+    the connections that rules make as lists; `--to neuroml-hdf5` the same with the network in HDF5;
+    `--to neuron`, `netpyne` and `eden` as a folder for these. FILE may be a folder of results.
     """
     from izhi_models.exporting import export as write
-    from izhi_models.pipeline import load
+    from izhi_models.pipeline import Model, load
 
-    model = load(file, set=_settings(options.pop("settings")))
-    for written in write(model, target, out, **options):
+    settings = _settings(options.pop("settings"))
+    if settings and Path(file).is_dir():
+        raise click.UsageError(
+            "--set goes with a file, not with results, which were run as they are"
+        )
+    model: Model | str = file if Path(file).is_dir() else load(file, set=settings)
+    tell = (lambda item: click.echo(str(item))) if form == "text" else (lambda item: None)
+    for written in write(model, target, out, tell=tell, **options):
         if form == "text":
             click.echo(f"wrote {_shown(written)}")
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
+from izhi_models.agreement import Agreement, agreements
 from izhi_models.annarchy.program import Precision
-from izhi_models.exporters import TARGETS, Request
+from izhi_models.engines import run_elsewhere
+from izhi_models.engines.targets import ENGINE_TARGETS
+from izhi_models.errors import Diagnostic, InputError
+from izhi_models.exporters import TARGETS, Request, Target
 from izhi_models.ir.step import METHODS
 from izhi_models.pipeline import PRECISIONS, Model, check_choice, listed, load
+from izhi_models.places import RECORD, RESULTS
+from izhi_models.results import Results
+
+ALL_TARGETS: Mapping[str, Target] = MappingProxyType({**TARGETS, **ENGINE_TARGETS})
+
+
+_DEFAULTS = {"method": "auto", "precision": "double"}
 
 
 def export(
@@ -16,31 +31,29 @@ def export(
     to: str,
     path: str | Path | None = None,
     *,
-    duration: str | float | None = None,
-    dt: str | float | None = None,
-    method: str = "auto",
-    seed: int | None = None,
-    precision: Precision = "double",
-    record: str | Iterable[str] = (),
-    keep_rules: bool = False,
+    run: bool = False,
+    tell: Callable[[Agreement], None] = lambda _: None,
+    **options: Any,
 ) -> tuple[Path, ...]:
     """Write a model for another tool.
 
     Parameters
     ----------
     model : Model, str or Path
-        A model, or what `load` takes.
+        A model, what `load` takes, or a folder of results: then the model is written as it was
+        run, with the same parameters, seed, step and duration.
     to : str
-        One of `izhi_models.exporters.TARGETS`.
+        One of `ALL_TARGETS`.
     path : str or Path, optional
-        The main file; others may stand beside it. Named after the model if left out, and in the
-        working folder.
-    duration : str or float, optional
-        Such as ``"500 ms"``; a number is in seconds. What the file asks for if left out.
-    dt, method, seed, precision, record
-        See `Model.compile`.
-    keep_rules : bool
-        Write rules that connect as such, and not what they make: NeuroML only.
+        The main file, or the folder for a simulator; other files may stand beside it. Named after
+        the model if left out, and in the working folder.
+    run : bool
+        Run it in the other simulator first, and write it only if the spikes are the same: for
+        NEURON, NetPyNE and EDEN.
+    tell : callable, optional
+        Called with how well the spikes of each population agree.
+    **options
+        See `request_of`.
 
     Returns
     -------
@@ -53,21 +66,58 @@ def export(
         If an argument is wrong, or a file cannot be written.
     UnsupportedError
         If the target cannot express the model.
+    CheckError
+        If the other simulator gives other spikes.
     """
-    check_choice("target", to, TARGETS)
-    whole = model if isinstance(model, Model) else load(model)
-    request = request_of(
-        whole,
-        duration=duration,
-        dt=dt,
-        method=method,
-        seed=seed,
-        precision=precision,
-        record=record,
-        keep_rules=keep_rules,
-    )
-    target = TARGETS[to]
+    check_choice("target", to, ALL_TARGETS)
+    if not isinstance(model, Model) and Path(model).is_dir():
+        whole, made = open_results(Path(model))
+        asked = {name: item for name, item in options.items() if item != _DEFAULTS.get(name)}
+        options = {**made, **asked}
+    else:
+        whole = model if isinstance(model, Model) else load(model)
+    request = request_of(whole, **options)
+    if run:
+        if to not in ENGINE_TARGETS:
+            hint = f"it goes with {', '.join(ENGINE_TARGETS)}"
+            raise InputError(Diagnostic(f"'{to}' cannot be run", notes=(hint,)))
+        other = run_elsewhere(request, to).results
+        own = whole.compile(dt=request.dt_s, seed=request.seed).simulate(request.duration_s)
+        for item in agreements(own, other, to):
+            tell(item)
+        request = replace(request, is_checked=True)
+    target = ALL_TARGETS[to]
     return target.write(request, Path(target.name_of(request.name) if path is None else path))
+
+
+def open_results(folder: Path) -> tuple[Model, dict[str, Any]]:
+    """Return the model of a folder of results, and how it was run, as `request_of` takes it.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    InputError
+        If it holds no results, or a file of the model has changed since.
+    """
+    try:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        path, hashes = record["model"], record["sha256"]
+        step, seed, settings = record["dt_s"], record["seed"], record["set"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            Diagnostic(f"'{folder}' holds no results", notes=(f"there is no {RECORD} of a run",))
+        ) from None
+    model = load(path, set=settings)
+    for document in model.declarations.own_documents():
+        name = str(document.source.path)
+        if hashes.get(name) != document.sha256:
+            raise InputError(f"'{name}' has changed since '{folder}' was made")
+    made = {name: record[name] for name in _DEFAULTS if name in record}
+    seconds = Results.load(folder / RESULTS).duration_s
+    return model, {"dt": step, "seed": seed, "duration": seconds, **made}
 
 
 def request_of(
@@ -83,7 +133,20 @@ def request_of(
 ) -> Request:
     """Return what is asked for as a request, to an exporter or another simulator.
 
-    For arguments and what is raised see `export`.
+    Parameters
+    ----------
+    model : Model
+    duration : str or float, optional
+        Such as ``"500 ms"``; a number is in seconds. What the file asks for if left out.
+    dt, method, seed, precision, record
+        See `Model.compile`.
+    keep_rules : bool
+        Write rules that connect as such, and not what they make: NeuroML only.
+
+    Raises
+    ------
+    InputError
+        If an argument is wrong.
     """
     check_choice("method", method, METHODS)
     check_choice("precision", precision, PRECISIONS)

@@ -32,6 +32,8 @@ class Request:
         Paths of what is recorded besides what the file names; part of `recordings`.
     keep_rules : bool
         Write rules that connect as such, and not what they make.
+    is_checked : bool
+        True if another simulator has been seen to run it right.
     """
 
     name: str
@@ -44,3 +46,4 @@ class Request:
     precision: Precision = "double"
     asked: tuple[str, ...] = ()
     keep_rules: bool = False
+    is_checked: bool = False

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from izhi_models.engines import run_elsewhere
-from izhi_models.engines.prepare import prepare, to_results
-from izhi_models.engines.programs import find_program
+import izhi_models
+from izhi_models.agreement import Agreement
+from izhi_models.engines import Found, run_elsewhere
+from izhi_models.engines.jneuroml import Reference
+from izhi_models.engines.prepare import Prepared, prepare, to_results
+from izhi_models.engines.programs import find_program, run_program
 from izhi_models.engines.simulators import (
     compile_mechanisms,
     convert_for,
@@ -20,7 +24,7 @@ from izhi_models.engines.simulators import (
     run_netpyne,
     run_neuron,
 )
-from izhi_models.errors import BackendError, UnsupportedError
+from izhi_models.errors import BackendError, CheckError, UnsupportedError
 from izhi_models.exporters.request import Request
 from izhi_models.exporting import request_of
 from izhi_models.library import models_folder
@@ -276,6 +280,49 @@ def test_jneuroml_brings_back_the_same_names(tmp_path: Path) -> None:
     found = run_elsewhere(item, "jneuroml").results
     assert found.spikes["E"].of(0).size == 0
     assert found.spikes["E"].of(1).size > 2
+
+
+def test_a_folder_for_neuron_runs_by_itself(in_neuron: dict[str, Results], tmp_path: Path) -> None:
+    written = izhi_models.export(write(tmp_path, ["single"]), "neuron", tmp_path / "out")
+    assert written[0] == tmp_path / "out" / "LEMS_model_nrn.py"
+    assert {item.suffix for item in written} == {".py", ".xml", ".nml", ".mod"}
+    compile_mechanisms(written[0].parent, LIMIT_S)
+    run_program([sys.executable, written[0].name], written[0].parent, "NEURON", limit_s=LIMIT_S)
+    times = np.loadtxt(written[0].with_name("spikes.dat"), ndmin=2)
+    expected = in_neuron["single"].spikes["m"].of(0)
+    np.testing.assert_array_equal(times[times[:, 0] == 0, 1], expected)
+
+
+def test_run__writes_what_gave_the_same_spikes(tmp_path: Path) -> None:
+    need("eden", "eden-simulator")
+    told: list[Agreement] = []
+    path = write(tmp_path, ["tau"])
+    (main, _) = izhi_models.export(path, "eden", tmp_path / "out", run=True, tell=told.append)
+    assert main.name == "LEMS_model.xml"
+    assert [(item.population, item.count > 2) for item in told] == [("h", True)]
+
+
+def test_run__with_other_spikes__writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(asked: Request, engine: str) -> Found:
+        prepared = Prepared(Path(), (), ("h[0]", "h[1]"))
+        late = np.array([0.030, 0.070])  # the first spike is in the first step
+        found = Reference(np.empty(0), {}, {"h[0]": late, "h[1]": late})
+        return Found(to_results(asked, prepared, found))
+
+    monkeypatch.setattr("izhi_models.exporting.run_elsewhere", other)
+    with pytest.raises(CheckError, match=r"h\[0\]: spike 0 is at 30 ms in eden, expected 0.01 ms"):
+        izhi_models.export(write(tmp_path, ["tau"]), "eden", tmp_path / "out", run=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_parts_that_were_not_tried__are_refused_until_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "net.xml"
+    path.write_text(HEAD + '<population id="z" component="pynn" size="1"/>' + TAIL)
+    with pytest.raises(UnsupportedError, match=r"not been tried with IF_cond_exp\n.*--run"):
+        izhi_models.export(path, "eden", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("engine", ["neuron", "netpyne"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import izhi_models
+from izhi_models.execute import Settings, execute
 from izhi_models.lems.read import core_archive
 from izhi_models.library import models_folder
 from izhi_models.pipeline import load
@@ -58,6 +59,19 @@ def test_jneuroml_runs_an_export_as_the_original(exported: dict[Path, Path], nam
         np.testing.assert_array_equal(runs[1].traces[key], trace)
     for key, times in runs[0].spikes.items():
         np.testing.assert_array_equal(runs[1].spikes[key], times)
+
+
+def test_results_are_exported_as_the_model_that_gave_them(tmp_path: Path) -> None:
+    settings = Settings(
+        tmp_path / "run", "200 ms", seed=5, plot=False, set={"E/size": "80", "I/size": "20"}
+    )
+    first = execute("pulse_coupled", settings).results
+    (written,) = izhi_models.export(tmp_path / "run", "neuroml", tmp_path / "LEMS_net.xml")
+    again = load(written).compile().simulate()
+    assert again.duration_s == 0.2
+    for name, trains in first.spikes.items():
+        np.testing.assert_array_equal(again.spikes[name].times_s, trains.times_s)
+        np.testing.assert_array_equal(again.spikes[name].indices, trains.indices)
 
 
 def test_a_network_of_rules_sends_the_same_spikes_from_its_export(tmp_path: Path) -> None:

@@ -286,3 +286,8 @@ def test_export__what_neuroml_has_no_words_for__is_kept_or_refused_at_its_place(
         izhi_models.export(path, "neuroml-hdf5", tmp_path / "x.xml")
     assert not (tmp_path / "out").exists()
     assert_same(load(exported(path, tmp_path, keep_rules=True)[0]), load(path))
+
+
+def test_export__folder_without_results__is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no results"):
+        izhi_models.export(tmp_path, "neuroml", tmp_path / "x.xml")
