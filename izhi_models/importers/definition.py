@@ -7,7 +7,7 @@ test, they become arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.sax.saxutils import quoteattr
 
@@ -68,6 +68,21 @@ class Definition:
         if kind != "Exposure":
             self._names.add(name)
         return name
+
+    def declare_used(
+        self, expr: Expr, constants: Mapping[str, float], own: Collection[str]
+    ) -> None:
+        """Declare those of some constants that an expression reads, and that have no other meaning.
+
+        Parameters
+        ----------
+        expr : Expr
+        constants : mapping of str to float
+        own : collection of str
+            Names that mean something else here.
+        """
+        for name in sorted(names(expr) & constants.keys() - self._names - {*own}):
+            self.declare("Constant", name, value=repr(constants[name]))
 
     def attach(self, name: str, kind: str) -> None:
         """Declare a list of attachments."""
@@ -174,12 +189,12 @@ class Definition:
         self._names.add(found)
         return found
 
-    def body(self) -> str:
-        """Return what is inside the element."""
+    def body(self) -> list[str]:
+        """Return the elements that are inside."""
         meta = self._meta()
         parts = [*self._states, *self._derived, *self._rates, *self._blocks]
         dynamics = [_tag("Dynamics", parts)] if parts else []
-        return _indented([*self._declared, *meta, *dynamics])
+        return [*self._declared, *meta, *dynamics]
 
     def _meta(self) -> list[str]:
         """Say how ANNarchy integrates, for who wants its spikes."""
@@ -194,7 +209,7 @@ class Definition:
     def xml(self) -> str:
         """Return the element."""
         more = {"description": self.description} if self.description else {}
-        return _tag("ComponentType", [self.body()], name=self.name, extends=self.extends, **more)
+        return _tag("ComponentType", self.body(), name=self.name, extends=self.extends, **more)
 
     def _plain(self, expr: Expr, owner: str, *, frozen: bool = False) -> Expr:
         """Return an expression with each choice in it replaced by a variable that has its value."""

@@ -111,7 +111,7 @@ class DocumentBuilder:
             Its name.
         """
         definition.extends = definition.extends.replace("@", base)
-        key = f"{definition.extends}\n{definition.body()}"
+        key = "\n".join((definition.extends, *definition.body()))
         if key not in self._known:
             self._known[key] = definition.name = self._kinds.take(wanted)
             self._types.append(definition.xml())

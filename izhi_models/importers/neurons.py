@@ -40,6 +40,7 @@ from izhi_models.importers.equations import (
     read_functions,
 )
 from izhi_models.importers.expressions import parse_condition, truncated
+from izhi_models.importers.order import blocks_before, held_values, in_order
 from izhi_models.importers.values import Context, Values, as_values, population_values
 
 TIME = "time_ms"
@@ -152,8 +153,9 @@ class NeuronReader:
         self.cell = Cell(Definition("@", "baseSpikingCell"))
         self.definition = self.cell.definition
         self.reset_names = {item.name for item in self.resets}
-        self.held = self._held()
-        self.blocks = self._blocks()
+        # What synapses read is the value at the end of the step.
+        self.held = held_values(self.equations, self.reset_names | {*watched})
+        self.blocks = blocks_before(self.equations)
 
     def _read(self, source: Any) -> list[Equation]:
         return read_equations(source or "", "neuron", self.where, self.functions)
@@ -169,28 +171,7 @@ class NeuronReader:
                     f"{self.where}, variable '{item.name}': '{item.text}' draws one random number "
                     "for all cells, which LEMS cannot say"
                 )
-        return sorted(found, key=lambda item: item.locality != "global")
-
-    def _held(self) -> set[str]:
-        """Return the values that are read before they are computed, or changed by a reset."""
-        held = set()
-        for number, item in enumerate(self.equations):
-            if item.is_ode:
-                continue
-            before = {name for other in self.equations[: number + 1] for name in names(other.value)}
-            # What synapses read is the value at the end of the step.
-            if item.name in before | self.reset_names | {*self.watched}:
-                held.add(item.name)
-        return held
-
-    def _blocks(self) -> list[int]:
-        """Return for each equation how many blocks of rates there are before it."""
-        found, blocks, was_ode = [], 0, False
-        for item in self.equations:
-            blocks += was_ode and not item.is_ode
-            found.append(blocks)
-            was_ode = item.is_ode
-        return found
+        return in_order(found)
 
     def read(self) -> Cell:
         """Return the cell.
@@ -201,9 +182,6 @@ class NeuronReader:
             If LEMS has no words for something.
         """
         declare_time(self.definition, self.context)
-        for name, value in self.context.constants.items():
-            if name not in self.description["attributes"]:
-                self.definition.declare("Constant", name, value=repr(value))
         self.definition.attach("synapses", "@_synapse")
         self.start: list[tuple[str, Expr]] = []
         self.inflow: dict[str, tuple[str, str]] = {}
@@ -350,6 +328,8 @@ class NeuronReader:
         return found
 
     def _check_names(self, expr: Expr) -> None:
+        own = {*self.description["attributes"]}
+        self.definition.declare_used(expr, self.context.constants, own)
         unknown = sorted(names(expr) - self.definition.names - self._declared_later())
         if unknown:
             raise UnsupportedError(f"{self.where}: nothing is called '{unknown[0]}'")

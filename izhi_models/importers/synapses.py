@@ -46,6 +46,7 @@ from izhi_models.importers.neurons import (
     Decay,
     declare_time,
 )
+from izhi_models.importers.order import blocks_before, held_values, in_order
 from izhi_models.importers.values import Context, Values, as_values, settled
 from izhi_models.ir.differentiate import differentiate
 
@@ -110,9 +111,19 @@ class SynapseReader:
                 for found in (self.arrival, self.post_spike, self.equations)
             )
         self.event_driven = [item for item in self.equations if item.method == "event-driven"]
-        self.running = [item for item in self.equations if item.method != "event-driven"]
+        self.running = in_order(item for item in self.equations if item.method != "event-driven")
+        self.blocks = blocks_before(self.running)
+        self.held = held_values(self.running, self._read_at_events())
         changed = (*self.arrival, *self.post_spike, *self.equations)
-        self.changed = {item.name for item in changed} - {"g_target"}
+        derived = {item.name for item in self.running if not item.is_ode} - self.held
+        self.changed = {item.name for item in changed} - {"g_target"} - derived
+
+    def _read_at_events(self) -> set[str]:
+        """Return what is read, or changed, when something arrives or is added up."""
+        events = (*self.arrival, *self.post_spike)
+        found = {item.name for item in events}
+        found |= {name for item in events for name in names(item.value)}
+        return found | (set() if self.psp is None else set(names(self.psp))) | {"w"}
 
     def _read(self, source: Any) -> list[Equation]:
         return read_equations(source or "", "synapse", self.where, self.functions)
@@ -185,9 +196,6 @@ class SynapseReader:
         self.definition = self.made.definition
         self.definition.declare("Property", _WEIGHT, defaultValue="1")
         declare_time(self.definition, self.context)
-        for name, value in self.context.constants.items():
-            if name not in self.synapse.description["attributes"]:
-                self.definition.declare("Constant", name, value=repr(value))
         for name in sorted(self.watched()):
             self.definition.declare("Requirement", name)
         if self.is_tunnel:
@@ -223,7 +231,10 @@ class SynapseReader:
                     f"{self.where}: it reads '{name}' of the cell that sends, of which an event of "
                     "NeuroML tells nothing"
                 )
-        return substitute(expr, values)
+        found = substitute(expr, values)
+        own = {*self.synapse.description["attributes"]}
+        self.definition.declare_used(found, self.context.constants, own)
+        return found
 
     # Parameters and states
 
@@ -354,11 +365,11 @@ class SynapseReader:
             found.append((item.name, Binary("-", Binary("*", away, factor), steady)))
         return [*found, (_EVENT, Name(TIME))] if found else []
 
-    def _bounded(self, item: Equation) -> Expr:
+    def _bounded(self, item: Equation, value: Expr | None = None) -> Expr:
         low, high = (
             None if bound is None else self._here(bound) for bound in (item.low, item.high)
         )
-        value = bounded(self._here(item.value), low, high)
+        value = bounded(self._here(item.value) if value is None else value, low, high)
         if "unless_post" in item.flags:
             raise UnsupportedError(
                 f"{self.where}: 'unless_post' of '{item.text}' compares with the cell that sends, "
@@ -368,20 +379,34 @@ class SynapseReader:
 
     def _run(self) -> None:
         """Write what is done in every step."""
-        for item in self.running:
+        for number, item in enumerate(self.running):
             if item.is_ode:
-                rate = Binary("/", self._here(item.value), Name(MSEC))
-                self.definition.rate(item.name, rate, item.method)
-        for item in self.running:
-            if not item.is_ode:
-                always = Compare(">=", Name("t"), Binary("*", ZERO, Name(MSEC)))
-                self.definition.on_condition(always, [(item.name, self._bounded(item))])
+                rate = Binary("/", self._then(item.value, number), Name(MSEC))
+                self.definition.rate(item.name, rate, item.method, self.blocks[number])
                 continue
-            for op, bound in (("<", item.low), (">", item.high)):
-                if bound is not None:
-                    limit = self._here(bound)
-                    test = Compare(op, Name(item.name), limit)  # type: ignore[arg-type]
-                    self.definition.on_condition(test, [(item.name, limit)])
+            now = f"{item.name}_now" if item.name in self.held else item.name
+            value = self._bounded(item, self._then(item.value, number))
+            self.definition.derive(now, value, shown=now == item.name, frozen=True)
+        always = Compare(">=", Name("t"), Binary("*", ZERO, Name(MSEC)))
+        for number, item in enumerate(self.running):
+            if item.name in self.held:
+                is_first = self.blocks[number] == 0
+                value = Name(f"{item.name}_now") if is_first else self._bounded(item)
+                self.definition.on_condition(always, [(item.name, value)])
+            elif item.is_ode:
+                self._limit(item)
+
+    def _then(self, expr: Expr, number: int) -> Expr:
+        """Return an expression as an equation reads it, after those before it."""
+        before = {item.name for item in self.running[:number]} & self.held
+        return self._here(substitute(expr, {name: Name(f"{name}_now") for name in before}))
+
+    def _limit(self, item: Equation) -> None:
+        for op, bound in (("<", item.low), (">", item.high)):
+            if bound is not None:
+                limit = self._here(bound)
+                test = Compare(op, Name(item.name), limit)  # type: ignore[arg-type]
+                self.definition.on_condition(test, [(item.name, limit)])
 
     def _post(self) -> None:
         """Write what a spike of the cell does on which it sits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,8 @@ def read_context(network: Any) -> Context:
     functions: dict[str, Function] = {}
     for _, text in GlobalObjectManager().get_functions():
         functions = read_functions(text, "the network", functions)
-    constants = {item.name: float(item.value) for item in network.get_constants()}
+    constants = {"pi": math.pi}
+    constants |= {item.name: float(item.value) for item in network.get_constants()}
     return Context(float(network.dt), constants, functions)
 
 

@@ -171,7 +171,8 @@ def synapses(ann: Any) -> dict[str, tuple[Any, float, float]]:
         parameters={"tau": 10.0, "A": ann.Parameter(0.05, "local")},
         equations=[
             ann.Variable("tau * dApre/dt = -Apre", method="exponential"),
-            ann.Variable("dApost/dt = -Apost / tau", min=-1.0, max=0.08),
+            "gain = 1.0 - 0.005 * post.v",
+            ann.Variable("dApost/dt = -gain * Apost / tau", min=-1.0, max=0.08),
         ],
         pre_spike="g_target += w\nApre += A\nw = clip(w - Apost, 0.0, 2.0)",
         post_spike="Apost += A\nw = clip(w + Apre, 0.0, 2.0)",
