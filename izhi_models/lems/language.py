@@ -45,14 +45,16 @@ _CONNECTING = "With ForEach If EventConnection Tunnel MultiInstantiate ChildInst
 # Direct children of <Lems> that declare something.
 DECLARATIONS: dict[str, Form] = {
     "Target": _form("component", "reportFile timesFile"),
+    "Assertion": _form("dimension matches"),
     "Constant": _form("name value", "symbol dimension"),
     "Dimension": _form("name", "m l t i k n j"),
     "Unit": _form("symbol dimension", "name power scale offset"),
     "ComponentType": _form(
         "name",
         "extends",
-        "Parameter DerivedParameter IndexParameter PathParameter Property Constant Fixed Exposure "
-        "Requirement ComponentRequirement InstanceRequirement Child Children Attachments "
+        "Parameter DerivedParameter IndexParameter IntegerParameter PathParameter Property "
+        "Constant Fixed Exposure Requirement ComponentRequirement InstanceRequirement "
+        "Child Children Attachments "
         "ComponentReference Link Path Text EventPort Dynamics Behavior Structure Simulation About "
         "Meta Procedure",
     ),
@@ -63,6 +65,7 @@ FORMS: dict[str, Form] = {
     "Parameter": _form("name", "dimension"),
     "DerivedParameter": _form("name", "value select dimension"),
     "IndexParameter": _form("name"),
+    "IntegerParameter": _form("name"),
     "PathParameter": _form("name"),
     "Property": _form("name", "dimension defaultValue"),
     "Constant": _form("name value", "dimension symbol"),

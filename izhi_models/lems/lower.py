@@ -50,7 +50,7 @@ from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Element
 from izhi_models.lems.kinetics import add_kinetics
 from izhi_models.lems.prescription import prescribe
-from izhi_models.lems.queries import select_parameter
+from izhi_models.lems.queries import holder_of, select_parameter
 from izhi_models.lems.types import ComponentType
 from izhi_models.lems.wiring import wire_parts
 from izhi_models.units import NONE, Dimension, parse_quantity
@@ -197,6 +197,7 @@ class _OwnDynamics:
         self.undeclared: list[str] = []
         self.schemes: list[Element] = []
         self.peers: dict[str, Variable] = {}
+        self.held: dict[str, Constant] = {}
 
     def lower(self) -> Lowered:
         constants = self._constants()
@@ -222,7 +223,7 @@ class _OwnDynamics:
                 for item in self.type.requirements.values()
             )
             + tuple(self.peers.values()),
-            constants=constants,
+            constants=(*constants, *self.held.values()),
             states=tuple(self.states.values()),
             derived=tuple(self.derived.values()),
             rates=tuple(self.rates.values()),
@@ -494,6 +495,12 @@ class _OwnDynamics:
         if head in self.type.instance_requirements:
             self.peers[path] = Variable(path, dimension)
             return Name(path)
+        if head in self.type.component_requirements:
+            owner = holder_of(self.component, head)
+            known = parameter_values(self.model, owner) if owner is not None else {}
+            if exposure in known:
+                self.held[path] = Constant(path, dimension, known[exposure])
+                return Name(path)
         found = select_parts(self.model, self.component, path)
         if found is None:
             self.faults.append(

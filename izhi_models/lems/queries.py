@@ -53,6 +53,14 @@ def select_parameter(model: Model, component: Component, element: Element) -> tu
     return found, name
 
 
+def holder_of(component: Component, name: str) -> Component | None:
+    """Return the part of that name that one of what holds a component has, or None."""
+    above = component.parent
+    while above is not None and len(above.children.get(name, ())) != 1:
+        above = above.parent
+    return above.children[name][0] if above is not None else None
+
+
 def _search(model: Model, component: Component, wanted: re.Match[str]) -> Component:
     """Return the one component of a type that has the attribute."""
     named = [part for item in model.components.values() for part in item.walk()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from izhi_models.errors import Diagnostic, InputError, suggest
-from izhi_models.lems.elements import Element
+from izhi_models.lems.elements import Document, Element
 from izhi_models.lems.expression_rules import Scope
 from izhi_models.lems.types import ComponentType, Declaration, Table, TypeSystem
 from izhi_models.units import NONE, TIME, parse_quantity
@@ -109,6 +109,27 @@ def _check_derived_parameters(system: TypeSystem, resolved: ComponentType) -> It
                 message = "a <DerivedParameter> needs a 'value' or a 'select', and not both"
                 yield Diagnostic(message, item.element.span)
             scope.check_number(item.element, "value", item.dimension, f"'{item.name}'")
+    yield from scope.faults
+
+
+def check_assertions(system: TypeSystem, document: Document) -> Iterator[Diagnostic]:
+    """Yield where a file says of its dimensions what does not hold.
+
+    Parameters
+    ----------
+    system : TypeSystem
+    document : Document
+    """
+    scope = Scope(system, "Lems", dict(system.dimensions))
+    for element in document.root.find("Assertion"):
+        wanted = system.dimensions.get(element.get("dimension") or "")
+        if wanted is None:
+            name = element.get("dimension") or ""
+            message = f"unknown dimension '{name}'"
+            hints = suggest(name, system.dimensions)
+            yield Diagnostic(message, element.attribute_span("dimension"), hints)
+        else:
+            scope.check_number(element, "matches", wanted, f"'{element.get('dimension')}'")
     yield from scope.faults
 
 

@@ -21,6 +21,7 @@ _TABLES = {
     "Parameter": "parameters",
     "DerivedParameter": "derived_parameters",
     "IndexParameter": "index_parameters",
+    "IntegerParameter": "index_parameters",
     "PathParameter": "path_parameters",
     "Property": "properties",
     "Constant": "constants",

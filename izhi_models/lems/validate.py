@@ -22,7 +22,7 @@ from izhi_models.lems.network import lower_network
 from izhi_models.lems.read import read_with_includes
 from izhi_models.lems.schema import check_schema
 from izhi_models.lems.simulation import lower_experiment
-from izhi_models.lems.type_rules import check_declarations, check_structure
+from izhi_models.lems.type_rules import check_assertions, check_declarations, check_structure
 from izhi_models.lems.types import check_type_references
 from izhi_models.places import resolve_outputs
 
@@ -86,6 +86,8 @@ def _check_written(documents: Sequence[Document]) -> Iterator[Diagnostic]:
 def _check_types(model: Model) -> Iterator[Diagnostic]:
     """Check the types of the user; those of NeuroML have known faults that harm nobody."""
     yield from check_type_references(model.types)
+    for document in model.own_documents():
+        yield from check_assertions(model.types, document)
     for resolved in model.types.types.values():
         if not resolved.element.document.is_core:
             yield from check_declarations(model.types, resolved)

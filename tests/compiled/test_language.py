@@ -199,6 +199,38 @@ def test_parameters_are_looked_up_and_schemes_settle(tmp_path):
     assert results.si("v")[-1] == pytest.approx(balance, abs=1e-6)
 
 
+# What a part reads of another part of what holds it, and every kind of parameter.
+PARTS = """
+<Assertion dimension="speed" matches="length / time"/>
+<ComponentType name="box"><Parameter name="width" dimension="none"/>
+  <IntegerParameter name="layers"/><PathParameter name="place"/><Text name="label"/>
+  <DerivedParameter name="content" dimension="none" value="width * layers"/></ComponentType>
+<ComponentType name="spring"><ComponentRequirement name="box"/><IndexParameter name="index"/>
+  <Property name="stiffness" dimension="none" defaultValue="0.5"/>
+  <Exposure name="pull" dimension="none"/>
+  <Dynamics><DerivedVariable name="content" dimension="none" select="box/content"/>
+    <DerivedVariable name="pull" exposure="pull" dimension="none"
+                     value="stiffness * content + index"/></Dynamics></ComponentType>
+<ComponentType name="machine"><Parameter name="tau" dimension="time"/><Child name="box" type="box"/>
+  <Children name="springs" type="spring"/><Exposure name="x" dimension="none"/>
+  <Behavior><StateVariable name="x" exposure="x" dimension="none"/>
+    <DerivedVariable name="all" dimension="none" select="springs[*]/pull" reduce="add"/>
+    <ConditionalDerivedVariable name="goal" dimension="none">
+      <Case condition="all .gt. 1" value="all"/><Case value="1"/></ConditionalDerivedVariable>
+    <TimeDerivative variable="x" value="(goal - x) / tau"/></Behavior></ComponentType>
+<machine id="machine" tau="2ms"><box type="box" width="-1.5" layers="3" place="../x" label="b"/>
+  <spring id="a" index="4"/><spring id="b" index="5" stiffness="0.25"/></machine>
+"""
+
+
+def test_parts_read_what_their_holder_has(tmp_path):
+    path = write(tmp_path, PARTS, "machine", ["x"], 'length="60ms" step="0.1ms"')
+    results = izhi_models.load(path).compile().simulate()
+    goal = (0.5 * -4.5 + 4) + (0.25 * -4.5 + 5)
+    # 60 ms are 30 time constants.
+    assert results.si("x")[-1] == pytest.approx(goal, rel=1e-12)
+
+
 # States that a Regime declares for itself.
 REGIMES = """
 <ComponentType name="resting"><Parameter name="threshold" dimension="voltage"/>
