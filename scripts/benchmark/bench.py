@@ -284,6 +284,33 @@ def _loaded(loader: str, path: Path) -> dict:
     return program.facts
 
 
+def writing(folder: Path, runs: int) -> Rows:
+    """Write 1 000 000 connectionWD as XML and as HDF5."""
+    networks.write_iaf(networks.IAF_10K, folder)
+    source = folder / "iaf10k.net.nml"
+    for kind, name, wanted in (("XML", "out.nml", "< 8 s"), ("HDF5", "out.nml.h5", "< 1 s")):
+        line = Measured(f"write 1e6 connectionWD as {kind}, libNeuroML", wanted=wanted)
+        ours = [_written("izhi", source, folder / name) for _ in range(runs)]
+        seconds = statistics.median(item["write"] for item in ours)
+        line.ours, line.ours_before = f"{seconds:.4g}", f"{ours[0]['above'] / 1e6:.0f} MB on top"
+        try:
+            other = _written("libNeuroML", source, folder / f"their-{name}")
+        except RuntimeError as error:
+            line.note = f"not measured: {error}"
+        else:
+            line.other, line.factor = f"{other['write']:.4g}", other["write"] / seconds
+            line.other_before = f"{other['above'] / 1e6:.0f} MB on top"
+            sizes = " and ".join(f"{item['bytes'] / 1e6:.1f} MB" for item in (ours[0], other))
+            line.note = f"theirs once; files of {sizes}"
+        yield line
+
+
+def _written(writer: str, source: Path, out: Path) -> dict:
+    program = Program("writing.py", writer, source, out)
+    program.close()
+    return program.facts
+
+
 def connectome(folder: Path, runs: int) -> Rows:
     """Run the same cells as few and as many populations and projections."""
     cold, warm, programs = [], [], []
@@ -369,6 +396,7 @@ ROWS: dict[str, Callable[[Path, int], Rows]] = {
     "iaf10k": iaf10k,
     "whole": whole,
     "loading": loading,
+    "writing": writing,
     "memory": memory,
     "growth": growth,
     "connectome": connectome,

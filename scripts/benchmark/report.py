@@ -39,19 +39,21 @@ class Report:
 
     def turns(self) -> Iterator[float]:
         """Yield how many ms are wanted, as often as a run is."""
-        print(json.dumps({**self._known, "peak": _peak()}), flush=True)
+        print(json.dumps({**self._known, "peak": peak()}), flush=True)
         for line in sys.stdin:
             yield float(line.split()[1])
 
     def ran(self, seconds: float, spikes: int, **more: float) -> None:
         """Print what a run took."""
         print(
-            json.dumps({"seconds": seconds, "spikes": spikes, "peak": _peak(), **more}), flush=True
+            json.dumps({"seconds": seconds, "spikes": spikes, "peak": peak(), **more}), flush=True
         )
 
 
-def _peak() -> int:
-    """Return the most memory that this process has held, in bytes."""
+def peak(*, reset: bool = False) -> int:
+    """Return the most memory that this process has held, in bytes; `reset` forgets it before."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     # Not by getrusage: its peak is at least that of the process that started this one.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
