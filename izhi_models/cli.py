@@ -204,7 +204,7 @@ def _settings(texts: Sequence[str]) -> dict[str, str]:
     "target",
     required=True,
     metavar="TARGET",
-    help="annarchy, brian2, neuroml, neuroml-hdf5, neuron, netpyne, eden.",
+    help="annarchy, brian2, neuroml, neuroml-hdf5, neuron, netpyne, eden; sonata, neo, nwb.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File or folder to write [as FILE is called]."
@@ -236,8 +236,10 @@ def export(file: str, target: str, out: Path | None, form: str, **options: Any) 
 
     `--to annarchy` and `--to brian2` as a Python script; `--to neuroml` as NeuroML and LEMS, with
     the connections that rules make as lists; `--to neuroml-hdf5` the same with the network in HDF5;
-    `--to neuron`, `netpyne` and `eden` as a folder for these. FILE may be a folder of results.
+    `--to neuron`, `netpyne` and `eden` as a folder for these. FILE may be a folder of results, and
+    is one for `--to sonata` (spikes), `neo` (NIX) and `nwb`.
     """
+    from izhi_models.exporters.results import FORMATS
     from izhi_models.exporting import export as write
     from izhi_models.pipeline import Model, load
 
@@ -246,7 +248,8 @@ def export(file: str, target: str, out: Path | None, form: str, **options: Any) 
         raise click.UsageError(
             "--set goes with a file, not with results, which were run as they are"
         )
-    model: Model | str = file if Path(file).is_dir() else load(file, set=settings)
+    is_made = target in FORMATS or Path(file).is_dir()
+    model: Model | str = file if is_made else load(file, set=settings)
     tell = (lambda item: click.echo(str(item))) if form == "text" else (lambda item: None)
     for written in write(model, target, out, tell=tell, **options):
         if form == "text":

@@ -15,6 +15,7 @@ from izhi_models.engines import run_elsewhere
 from izhi_models.engines.targets import ENGINE_TARGETS
 from izhi_models.errors import Diagnostic, InputError
 from izhi_models.exporters import TARGETS, Request, Target
+from izhi_models.exporters.results import FORMATS, write_results
 from izhi_models.ir.step import METHODS
 from izhi_models.pipeline import PRECISIONS, Model, check_choice, listed, load
 from izhi_models.places import RECORD, RESULTS
@@ -27,7 +28,7 @@ _DEFAULTS = {"method": "auto", "precision": "double"}
 
 
 def export(
-    model: Model | str | Path,
+    model: Model | Results | str | Path,
     to: str,
     path: str | Path | None = None,
     *,
@@ -35,15 +36,16 @@ def export(
     tell: Callable[[Agreement], None] = lambda _: None,
     **options: Any,
 ) -> tuple[Path, ...]:
-    """Write a model for another tool.
+    """Write a model, or results, for another tool.
 
     Parameters
     ----------
-    model : Model, str or Path
+    model : Model, Results, str or Path
         A model, what `load` takes, or a folder of results: then the model is written as it was
-        run, with the same parameters, seed, step and duration.
+        run, with the same parameters, seed, step and duration. For a format of results, these or
+        where they are.
     to : str
-        One of `ALL_TARGETS`.
+        One of `ALL_TARGETS`, or of the formats of results, `izhi_models.exporters.results.FORMATS`.
     path : str or Path, optional
         The main file, or the folder for a simulator; other files may stand beside it. Named after
         the model if left out, and in the working folder.
@@ -66,10 +68,17 @@ def export(
         If an argument is wrong, or a file cannot be written.
     UnsupportedError
         If the target cannot express the model.
+    BackendError
+        If a package that writes the format is not installed.
     CheckError
         If the other simulator gives other spikes.
     """
-    check_choice("target", to, ALL_TARGETS)
+    check_choice("target", to, (*ALL_TARGETS, *FORMATS))
+    if to in FORMATS:
+        return (_recorded(model, to, path),)
+    if isinstance(model, Results):
+        hint = f"they can be written as {', '.join(FORMATS)}"
+        raise InputError(Diagnostic(f"results are no model for '{to}'", notes=(hint,)))
     if not isinstance(model, Model) and Path(model).is_dir():
         whole, made = open_results(Path(model))
         asked = {name: item for name, item in options.items() if item != _DEFAULTS.get(name)}
@@ -88,6 +97,23 @@ def export(
         request = replace(request, is_checked=True)
     target = ALL_TARGETS[to]
     return target.write(request, Path(target.name_of(request.name) if path is None else path))
+
+
+def _recorded(source: Model | Results | str | Path, to: str, path: str | Path | None) -> Path:
+    """Write results in a format of their own."""
+    if isinstance(source, Results):
+        name = FORMATS[to][0].format("results")
+        return write_results(source, to, Path(name if path is None else path))
+    if isinstance(source, Model):
+        hint = "give a folder of results, or what `simulate` returned"
+        raise InputError(Diagnostic(f"'{to}' is a format of results, not of models", notes=(hint,)))
+    place = Path(source)
+    if place.is_file() and place.name != RESULTS:
+        hint = "give the folder that a run has written"
+        raise InputError(Diagnostic(f"'{place}' holds no results", notes=(hint,)))
+    file = place / RESULTS if place.is_dir() else place
+    name = FORMATS[to][0].format(file.resolve().parent.name)
+    return write_results(Results.load(file), to, Path(name if path is None else path))
 
 
 def open_results(folder: Path) -> tuple[Model, dict[str, Any]]:
