@@ -122,6 +122,9 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
     anchor = _existing_folder(settings.out)
     if plan:
         resolve_outputs(plan, settings.out)
+    if settings.engine == OWN and settings.processes > 1:
+        hint = "--engine netpyne shares a network among processes"
+        raise InputError(Diagnostic("the compiled code runs in one process", notes=(hint,)))
     if settings.engine != OWN:
         return _execute_elsewhere(model, settings, anchor, progress)
     run = model.compile(
