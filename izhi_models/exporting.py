@@ -86,6 +86,8 @@ def export(
     else:
         whole = model if isinstance(model, Model) else load(model)
     request = request_of(whole, **options)
+    if request.keep_rules and to != "neuroml":
+        raise InputError(f"'{to}' knows no rules, so they cannot be kept")
     if run:
         if to not in ENGINE_TARGETS:
             hint = f"it goes with {', '.join(ENGINE_TARGETS)}"

@@ -99,6 +99,8 @@ def remarks(request: Request) -> str:
             f"list: izhi-models draws it from the seed of the Simulation ({request.seed}), "
             "and other simulators draw other numbers."
         )
+    if (request.method, request.precision) != ("auto", "double"):
+        parts.append(f"Wanted: the method {request.method}, in {request.precision} precision.")
     text = " ".join(parts)
     return "\n".join(wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False))
 

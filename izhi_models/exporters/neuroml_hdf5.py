@@ -64,8 +64,6 @@ def write_neuroml_hdf5(request: Request, path: Path) -> tuple[Path, ...]:
     check_name(path)
     experiment = request.experiment
     model, target = experiment.model, experiment.target
-    if request.keep_rules:
-        raise UnsupportedError("NeuroML's HDF5 format holds connections, and no rules")
     if target.network is not target.component or not target.component.type.is_a("network"):
         message = f"'{target.component.id}' is no network of NeuroML, which is all that HDF5 holds"
         raise UnsupportedError(Diagnostic(message, target.component.span))

@@ -291,3 +291,17 @@ def test_export__what_neuroml_has_no_words_for__is_kept_or_refused_at_its_place(
 def test_export__folder_without_results__is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no results"):
         izhi_models.export(tmp_path, "neuroml", tmp_path / "x.xml")
+
+
+@pytest.mark.parametrize("target", ["annarchy", "neuroml-hdf5", "neuron"])
+def test_export__keep_rules__is_for_neuroml_alone(
+    tmp_path: Path, write_model: WriteModel, target: str
+) -> None:
+    with pytest.raises(InputError, match=f"'{target}' knows no rules"):
+        izhi_models.export(write_model(), target, tmp_path / "x", keep_rules=True)
+
+
+def test_export__method_and_precision__are_told(tmp_path: Path, write_model: WriteModel) -> None:
+    path = tmp_path / "x.xml"
+    izhi_models.export(write_model(), "neuroml", path, method="midpoint", precision="float")
+    assert "the method midpoint, in float precision" in " ".join(path.read_text().split())
