@@ -185,6 +185,7 @@ def lower_links(
     ends: dict[str, Ends],
     targets: list[Targets],
     readable: Readable,
+    counts: Callable[[str, str], bool],
     inside: Mapping[int, Iterable[str]] = MappingProxyType({}),
 ) -> list[Link]:
     """Return the projections of a program with their connections.
@@ -198,6 +199,8 @@ def lower_links(
         From `name_targets`, without what no cell reads.
     readable : callable
         Returns the symbol behind what a population exposes.
+    counts : callable
+        Tells whether what a population exposes counts the spikes of each cell.
     inside : mapping of int to iterable of str
         States and derived variables to be recorded of the synapses of each projection, by its
         number.
@@ -225,7 +228,9 @@ def lower_links(
     for (pre, post, target, exposure, _), members in sorted(own.items(), key=_ends_and_sum):
         # A synapse that gives several quantities is there for each: the first is recorded.
         kept = set().union(*(recorded.pop(numbers[id(item)], ()) for item, _ in members))
-        lowered, values = _own_synapse([item for item, _ in members], exposure, readable, kept)
+        lowered, values = _own_synapse(
+            [item for item, _ in members], exposure, readable, counts, kept
+        )
         definition = Definition(
             f"own_{len(links)}", pre, post, target, _kind_of_weights(members), lowered.definition
         )
@@ -257,7 +262,11 @@ def _kind_of_weights(members: _Members) -> Weights:
 
 
 def _own_synapse(
-    members: Sequence[Projection], exposure: str, readable: Readable, kept: set[str]
+    members: Sequence[Projection],
+    exposure: str,
+    readable: Readable,
+    counts: Callable[[str, str], bool],
+    kept: set[str],
 ) -> tuple[ConnectionSynapse, Values]:
     """Return the synapse of each connection, and its values, which differ between components."""
     first = members[0]
@@ -280,8 +289,15 @@ def _own_synapse(
             name: np.array([float(values[name]) for values in components.values()])[owners]
             for name in first.values
         }
+    counting = {name for name in cells if not name.startswith(PEER) and counts(first.post, name)}
     lowered = lower_synapse(
-        first.dynamics, given, lambda: _weights_of(members), exposure, cells, kept & moving
+        first.dynamics,
+        given,
+        lambda: _weights_of(members),
+        exposure,
+        cells,
+        kept & moving,
+        counting,
     )
     return lowered, lowered.values
 

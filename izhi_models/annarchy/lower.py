@@ -24,6 +24,7 @@ from izhi_models.annarchy.program import (
     verify_program,
 )
 from izhi_models.expr import names
+from izhi_models.ir.counting import counts_events
 from izhi_models.ir.dimensions import rescale
 from izhi_models.ir.dynamics import Derived, Dynamics, Variable
 from izhi_models.ir.invariants import hoist_invariants
@@ -206,7 +207,10 @@ def lower_network(
         group = groups[ends[population].neuron]
         return group.symbols[group.dynamics.exposed(name) or name].symbol
 
-    links = tuple(lower_links(network.projections, ends, targets, readable, inside))
+    def counts(population: str, name: str) -> bool:
+        return counts_events(groups[ends[population].neuron].dynamics, name)
+
+    links = tuple(lower_links(network.projections, ends, targets, readable, counts, inside))
     program = Program(tuple(neurons), precision, threads, tuple(item.definition for item in links))
     verify_program(program)
     return Lowering(program, tuple(groups), tuple(network.populations), links)

@@ -7,7 +7,7 @@ changes by their own value, or that read the cell at the other end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from izhi_models.annarchy.equations import Symbol, euler_rate, print_expression
 from izhi_models.annarchy.program import WEIGHT, Equation, ProgramParameter, Synapse
 from izhi_models.errors import UnsupportedError
-from izhi_models.expr import Expr, Name, Select, fold, is_random, names, substitute
+from izhi_models.expr import Compare, Expr, Name, Select, fold, is_random, names, substitute
 from izhi_models.ir.dimensions import rescale
-from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.dynamics import Assignment, Dynamics
 from izhi_models.ir.evaluate import initial_values
 from izhi_models.ir.passes import drop_unused, fold_constants, order_derived
 from izhi_models.ir.prescribed import is_prescribed
-from izhi_models.ir.step import Step, make_step
+from izhi_models.ir.step import Block, Step, make_step
 from izhi_models.network import WEIGHT as WEIGHT_NAME
 from izhi_models.network import Values
 from izhi_models.units import Dimension, to_simulation, to_simulation_array
@@ -55,6 +55,7 @@ def lower_synapse(
     exposure: str,
     cells: Mapping[str, str],
     kept: Set[str] = frozenset(),
+    counts: Set[str] = frozenset(),
 ) -> ConnectionSynapse:
     """Lower a synapse that each connection has for itself.
 
@@ -72,6 +73,9 @@ def lower_synapse(
         Text that reads each requirement: ``post.s_3``.
     kept : set of str
         States and derived variables that are recorded.
+    counts : set of str
+        Requirements that count the spikes of the postsynaptic cell: what follows a change of them
+        is done when it spikes, and costs nothing in other steps.
 
     Raises
     ------
@@ -84,7 +88,8 @@ def lower_synapse(
     if any(is_random(item) for item in used.expressions()):
         raise UnsupportedError(f"'{dynamics.name}' draws random numbers at each connection")
     method = "auto" if is_prescribed(used) else "euler"
-    reader = _Reader(make_step(used, method), cells, kept)
+    step, after_spike = _split_off(make_step(used, method), counts, kept)
+    reader = _Reader(step, cells, kept)
     is_single = not any(isinstance(value, np.ndarray) for value in given.values())
     definition = Synapse(
         parameters=tuple(
@@ -94,7 +99,13 @@ def lower_synapse(
         ),
         equations=reader.equations(),
         variables=reader.resting(),
-        pre_spike=reader.pre_spike(),
+        pre_spike=reader.in_order(
+            action
+            for block in step.on_events
+            if "/" not in block.port
+            for action in block.assignments
+        ),
+        post_spike=reader.in_order(after_spike),
         psp=reader.text(Name(variable)),
         shown=reader.shown(),
     )
@@ -113,6 +124,30 @@ def lower_synapse(
         },
         symbols,
     )
+
+
+def _split_off(step: Step, counts: Set[str], kept: Set[str]) -> tuple[Step, tuple[Assignment, ...]]:
+    """Return a step without what is done after a spike of the cell, and that.
+
+    It is the last block, done where a count of spikes is not the state that follows it.
+    """
+    match step.blocks[-1:]:
+        case (Block(Compare("!=", Name(count), Name(seen)), assignments, ()),):
+            pass
+        case _:
+            return step, ()
+    rest, noted = assignments[:-1], assignments[-1:]
+    others = [*step.advances, *rest]
+    others += [item for block in step.blocks[:-1] for item in block.assignments]
+    others += [item for block in step.on_events for item in block.assignments]
+    read = {name for item in others for name in (item.state, *names(item.value))}
+    read |= {name for item in step.definitions for name in names(item.value)}
+    read |= {name for block in step.blocks[:-1] for name in names(block.test)}
+    is_followed = noted == (Assignment(seen, Name(count)),)
+    if count not in counts or seen in read | {*kept} or not is_followed:
+        return step, ()
+    states = tuple(item for item in step.states if item.name != seen)
+    return replace(step, blocks=step.blocks[:-1], states=states), rest
 
 
 def _values(
@@ -209,15 +244,11 @@ class _Reader:
         moving |= {item.state for block in self.step.blocks for item in block.assignments}
         return tuple(self.symbols[name] for name in self.states if name not in moving)
 
-    def pre_spike(self) -> tuple[str, ...]:
-        """Return what an arriving event does, each state after those that read its old value."""
+    def in_order(self, assignments: Iterable[Assignment]) -> tuple[str, ...]:
+        """Return assignments one by one, each state after those that read its old value."""
         now: dict[str, Expr] = {}
-        for block in self.step.on_events:
-            if "/" in block.port:
-                continue
-            before = {**self.derived, **now}
-            for item in block.assignments:
-                now[item.state] = substitute(item.value, {**before, **now})
+        for item in assignments:
+            now[item.state] = substitute(item.value, {**self.derived, **now})
         order: TopologicalSorter[str] = TopologicalSorter(dict.fromkeys(now, ()))
         for state, value in now.items():
             for read in names(value) & now.keys() - {state}:

@@ -21,7 +21,7 @@ from izhi_models.importers.connections import Connectivity, read_connectivity
 from izhi_models.importers.definition import Definition
 from izhi_models.importers.document import DocumentBuilder, Names
 from izhi_models.importers.neurons import Cell, NeuronReader
-from izhi_models.importers.sources import read_spikes
+from izhi_models.importers.sources import read_schedule, read_spikes
 from izhi_models.importers.synapses import SynapseReader
 from izhi_models.importers.values import read_context
 from izhi_models.lems.elements import Document
@@ -29,8 +29,7 @@ from izhi_models.lems.elements import Document
 PATH = Path("annarchy.xml")
 _MOST = 20000  # components of one projection; each is a line or two of XML
 # Populations and projections that are what their equations say.
-_PLAIN = ("Population", "PoissonPopulation", "Projection")
-_SPIKES = "SpikeSourceArray"
+_PLAIN = ("Population", "PoissonPopulation", "Projection", "CurrentInjection")
 
 
 def read_annarchy(network: Any, length: str) -> Document:
@@ -82,8 +81,11 @@ class _Reader:
     def document(self, length: str) -> Document:
         for population in self.network.get_populations():
             kind = type(population).__name__
-            if kind == _SPIKES:
+            if kind == "SpikeSourceArray":
                 self._spike_source(population)
+            elif kind == "TimedArray":
+                cell = read_schedule(population, self.network, self.context)
+                self._place(population, cell, "timed_array")
             elif kind in _PLAIN:
                 self._population(population)
             else:
@@ -158,7 +160,7 @@ class _Reader:
         if set(item.targets) - cell.arriving.keys():
             raise UnsupportedError(
                 f"projection '{projection.name}' ends in '{projection.post.name}', which has "
-                "spike times and takes no input"
+                "a schedule and takes no input"
             )
         sender, _ = self.cells[projection.pre.id]
         made = item.synapse.make(cell, item.targets, f"{sender}_synapse")

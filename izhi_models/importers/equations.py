@@ -7,7 +7,8 @@ rate. Source: ANNarchy 5, manual, "Parser".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from izhi_models.errors import UnsupportedError
@@ -23,6 +24,7 @@ from izhi_models.expr import (
     Select,
     fold,
     names,
+    rename,
     substitute,
 )
 from izhi_models.importers.expressions import Function, Functions, parse
@@ -60,6 +62,17 @@ class Equation:
     high: Expr | None = None
     locality: str = "local"
     flags: tuple[str, ...] = ()
+
+    def renamed(self, new: Mapping[str, str]) -> Equation:
+        """Return the equation with other names in it."""
+        low, high = (None if item is None else rename(item, new) for item in (self.low, self.high))
+        return replace(
+            self,
+            name=new.get(self.name, self.name),
+            value=rename(self.value, new),
+            low=low,
+            high=high,
+        )
 
     @property
     def is_ode(self) -> bool:

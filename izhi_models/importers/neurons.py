@@ -49,6 +49,7 @@ MSEC = "MSEC"
 COUNT = "spikes_sent"
 LAST = "last_spike_ms"
 _ACTIVE = "is_active"
+_PERIOD = "refractory_ms"
 _NEVER = -10000.0  # steps before the start at which a cell has spiked last, says ANNarchy
 
 
@@ -101,6 +102,15 @@ class Cell:
         """Everything that what is attached exposes."""
         return [*self.shown.values(), *self.apart]
 
+    def give(self, name: str, values: Values) -> None:
+        """Declare a value of the component, or of each cell."""
+        if isinstance(values, float):
+            self.definition.declare("Parameter", name)
+            self.parameters[name] = values
+        else:
+            self.definition.gather(name, f"synapses[*]/{name}")
+            self.apart[name] = values
+
 
 def declare_time(definition: Definition, context: Context) -> None:
     """Declare ANNarchy's time, that of the start of a step, and the length of a step, in ms.
@@ -152,10 +162,22 @@ class NeuronReader:
         self.targets = sorted({*self.description["targets"], *connected})
         self.cell = Cell(Definition("@", "baseSpikingCell"))
         self.definition = self.cell.definition
+        self._check_own_names()
         self.reset_names = {item.name for item in self.resets}
         # What synapses read is the value at the end of the step.
         self.held = held_values(self.equations, self.reset_names | {*watched})
         self.blocks = blocks_before(self.equations)
+
+    def _check_own_names(self) -> None:
+        own = {*self.description["attributes"]}
+        taken = sorted(own & {TIME, STEP, MSEC, COUNT, LAST, _ACTIVE, _PERIOD, "weight"})
+        if taken:
+            raise UnsupportedError(
+                f"{self.where}: the name '{taken[0]}' means something else in the model: "
+                "choose another"
+            )
+        if not self.population.enabled:
+            raise UnsupportedError(f"population '{self.population.name}' is disabled")
 
     def _read(self, source: Any) -> list[Equation]:
         return read_equations(source or "", "neuron", self.where, self.functions)
@@ -195,22 +217,13 @@ class NeuronReader:
 
     # What it is made of
 
-    def _give(self, name: str, values: Values) -> None:
-        """Declare a value of the component, or of each cell."""
-        if isinstance(values, float):
-            self.definition.declare("Parameter", name)
-            self.cell.parameters[name] = values
-        else:
-            self.definition.gather(name, f"synapses[*]/{name}")
-            self.cell.apart[name] = values
-
     def _state(self, name: str, values: Values | None = None) -> None:
         """Declare a state with the value that it has now."""
         self.definition.state(name)
         values = population_values(self.population, name) if values is None else values
         if not (isinstance(values, float) and values == 0.0):
             start = self.definition.unused(f"{name}_start")
-            self._give(start, values)
+            self.cell.give(start, values)
             self.start.append((name, Name(start)))
 
     def _parameters(self) -> None:
@@ -218,7 +231,7 @@ class NeuronReader:
             if item["name"] in self.reset_names:
                 self._state(item["name"])
             else:
-                self._give(item["name"], population_values(self.population, item["name"]))
+                self.cell.give(item["name"], population_values(self.population, item["name"]))
 
     def _arrivals(self) -> None:
         for target in self.targets:
@@ -297,8 +310,8 @@ class NeuronReader:
         steps = as_values(self._refractory_steps(said))
         if not np.any(steps):
             return None
-        self._give("refractory_ms", steps * self.context.dt_ms)
-        return Name("refractory_ms")
+        self.cell.give(_PERIOD, steps * self.context.dt_ms)
+        return Name(_PERIOD)
 
     def _refractory_steps(self, said: Any) -> Any:
         """Return the numbers of steps for which cells stand still."""

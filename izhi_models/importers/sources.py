@@ -1,7 +1,8 @@
-"""ANNarchy's arrays of spike times: cells that send on what one cell sends first, after a delay.
+"""ANNarchy's sources whose code is not in equations: spike times, and rates that follow a schedule.
 
-NeuroML has a component for each list of times. A list as delays of connections is one population,
-however many cells and spikes there are, and takes the way of long lists.
+Spike times: cells that send on what one cell sends first, after a delay for each spike. NeuroML has
+a component for each list of times; as delays of connections they are one population, however many
+cells and spikes there are, and take the way of long lists.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from izhi_models.expr import ONE, ZERO, Binary, Compare, Logic, Name, Number
+from izhi_models.errors import UnsupportedError
+from izhi_models.expr import ONE, ZERO, Binary, Compare, Expr, Logic, Name, Number, Select
 from izhi_models.importers.connections import Connectivity
 from izhi_models.importers.definition import Definition
-from izhi_models.importers.neurons import Cell, declare_time
+from izhi_models.importers.expressions import floor
+from izhi_models.importers.neurons import MSEC, STEP, TIME, Cell, declare_time
 from izhi_models.importers.synapses import declare_pulse
-from izhi_models.importers.values import Context, as_values
+from izhi_models.importers.values import Context, Values, as_values
 
 _DUE = "is_due"
 _AT_START = "is_due_at_start"
@@ -81,12 +85,7 @@ def _relay(at_start: Any, context: Context) -> Cell:
     test: Any = Compare(">", Name(_DUE), Number(0.5))
     if np.any(at_start):
         declare_time(definition, context)
-        if isinstance(at_start, float):
-            definition.declare("Parameter", _AT_START)
-            cell.parameters[_AT_START] = at_start
-        else:
-            definition.gather(_AT_START, f"synapses[*]/{_AT_START}")
-            cell.apart[_AT_START] = at_start
+        cell.give(_AT_START, at_start)
         is_first = Compare("<", Name("t"), Binary("*", Number(1.5 * context.dt_ms), Name("MSEC")))
         now = Logic("and", is_first, Compare(">", Name(_AT_START), Number(0.5)))
         test = Logic("or", test, now)
@@ -111,3 +110,59 @@ def _arrival(cell: Cell, context: Context) -> Definition:
     for name in cell.exposures:
         definition.derive(name, Name("arrived") if name == _DUE else ZERO)
     return definition
+
+
+_MOST = 100  # parts of a schedule; each is a case of an equation and a value of each cell
+_RATE = "r"
+
+
+def read_schedule(population: Any, network: Any, context: Context) -> Cell:
+    """Return cells whose rate follows a schedule.
+
+    Parameters
+    ----------
+    population : ANNarchy.TimedArray
+        Its clock has run with the network's.
+    network : ANNarchy.Network
+    context : Context
+
+    Raises
+    ------
+    UnsupportedError
+        If the schedule has too many parts.
+    """
+    starts = np.rint(np.ravel(population.schedule) / context.dt_ms).astype(int)
+    rates = np.asarray(population.rates, dtype=np.float64)[: starts.size]
+    if starts.size > _MOST:
+        raise UnsupportedError(
+            f"population '{population.name}' has a schedule of {starts.size} parts; each takes an "
+            f"equation, of which there may be {_MOST}"
+        )
+    cell = Cell(Definition("", "baseSpikingCell"))
+    definition = cell.definition
+    declare_time(definition, context)
+    definition.attach("synapses", "@_synapse")
+    period = round(float(population.period) / context.dt_ms)
+    passed = round(float(network.time) / context.dt_ms) if population.initialized else 0
+    step = Binary("+", Binary("/", Name(TIME), Name(STEP)), Number(float(passed)))
+    if period > 0:
+        turn = floor(Binary("/", Binary("+", step, Number(0.5)), Number(float(period))))
+        step = Binary("-", step, Binary("*", Number(float(period)), turn))
+    definition.state(_RATE)
+    value: Expr = Name(_RATE)
+    for start, values in sorted(zip(starts.tolist(), rates, strict=True), key=lambda item: item[0]):
+        name = f"rate_from_{start}"
+        cell.give(name, as_values(values))
+        value = Select(Compare(">", step, Number(start - 0.5)), Name(name), value)
+    definition.derive("r_now", value, shown=False)
+    always = Compare(">=", Name("t"), Binary("*", ZERO, Name(MSEC)))
+    definition.on_condition(always, [(_RATE, Name("r_now"))])
+    cell.give("r_start", _rate_now(population, starts, rates))
+    definition.on_start([(_RATE, Name("r_start"))])
+    return cell
+
+
+def _rate_now(population: Any, starts: NDArray[np.int64], rates: NDArray[np.float64]) -> Values:
+    if population.initialized:
+        return as_values(population.cyInstance.r)
+    return as_values(rates[0]) if starts[0] == 0 else 0.0

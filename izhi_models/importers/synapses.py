@@ -25,6 +25,7 @@ from izhi_models.expr import (
     fold,
     is_random,
     names,
+    rename,
     substitute,
 )
 from izhi_models.importers.definition import Definition
@@ -105,6 +106,9 @@ class SynapseReader:
         self.post_spike = self._read(self.synapse.post_spike)
         text = self.synapse.description.get("raw_psp")
         self.psp = parse(text, f"{self.where}, psp", self.functions) if text else None
+        self.renamed = self._renamed()
+        if not projection.update:
+            self.equations = [item for item in self.equations if item.method == "event-driven"]
         if not projection.plasticity:
             self.arrival, self.post_spike, self.equations = (
                 [item for item in found if item.name != "w"]
@@ -117,6 +121,25 @@ class SynapseReader:
         changed = (*self.arrival, *self.post_spike, *self.equations)
         derived = {item.name for item in self.running if not item.is_ode} - self.held
         self.changed = {item.name for item in changed} - {"g_target"} - derived
+
+    def _renamed(self) -> dict[str, str]:
+        """Give other names to what is called as something of the cell or of NeuroML is.
+
+        Returns
+        -------
+        dict of str to str
+            From new to old names.
+        """
+        taken = {*self.watched(), _WEIGHT, TIME, MSEC, STEP, _EVENT, _SEEN}
+        attributes = {*self.synapse.description["attributes"], "w"}
+        found = {f"{name}_of_synapse": name for name in sorted(attributes & taken)}
+        new = {old: f"{old}_of_synapse" for old in found.values()}
+        self.equations, self.arrival, self.post_spike = (
+            [item.renamed(new) for item in equations]
+            for equations in (self.equations, self.arrival, self.post_spike)
+        )
+        self.psp = None if self.psp is None else rename(self.psp, new)
+        return found
 
     def _read_at_events(self) -> set[str]:
         """Return what is read, or changed, when something arrives or is added up."""
@@ -241,7 +264,9 @@ class SynapseReader:
     def _values(self, name: str) -> Values:
         """Return the values of an attribute now: one, or one for each connection."""
         projection, count = self.projection, int(self.sizes.sum())
-        is_old = projection.initialized and (self.is_fresh or not self._is_event_driven(name))
+        is_relaxed = self._is_event_driven(name)
+        name = self.renamed.get(name, name)
+        is_old = projection.initialized and (self.is_fresh or not is_relaxed)
         value = (
             projection.get(name)
             if is_old
@@ -273,14 +298,12 @@ class SynapseReader:
         self.start.append((name, Name(start)))
 
     def _declare(self) -> None:
-        for item in self.synapse.description["parameters"]:
-            if item["name"] == "w":
-                continue
-            (self._state if item["name"] in self.changed else self._give)(
-                item["name"], self._values(item["name"])
-            )
-        known = {item["name"] for item in self.synapse.description["parameters"]}
-        for name in sorted(self.changed - known - {"w"}):
+        new = {old: name for name, old in self.renamed.items()}
+        known = [item["name"] for item in self.synapse.description["parameters"]]
+        known = [new.get(name, name) for name in known if name != "w"]
+        for name in known:
+            (self._state if name in self.changed else self._give)(name, self._values(name))
+        for name in sorted(self.changed - {*known, "w"}):
             self._state(name, self._values(name))
         if "w" in self.changed:
             self.definition.state("w")

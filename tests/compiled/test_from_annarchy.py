@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import scipy.sparse
 
 import izhi_models
+from izhi_models.engines import jneuroml
 from tests.compiled.live_networks import Watched, quiet_annarchy
 
 pytestmark = pytest.mark.filterwarnings("default")  # ANNarchy uses what others have deprecated
@@ -183,7 +185,13 @@ def synapses(ann: Any) -> dict[str, tuple[Any, float, float]]:
         pre_spike="x += w",
         psp="x * (0.0 - post.v) / (1.0 + exp(-0.062 * post.v) / 3.57)",
     )
+    namesake = ann.Synapse(
+        parameters={"weight": 0.5, "tau": 10.0},
+        equations=[ann.Variable("tau * dv/dt = -v", method="exponential")],
+        pre_spike="g_target += weight * w * ite(post.v > -60.0, 1.0 + v, 1.0)\nv += 0.1",
+    )
     return {
+        "namesake": (namesake, 1.0, 1.0),
         "STP": (ann.STP(tau_rec=100.0, tau_facil=50.0, U=0.3), 0.9, 1.0),
         "STDP": (ann.STDP(tau_minus=25.0, A_plus=0.02, A_minus=0.021), 0.5, 0.1),
         "STDP_late": (ann.STDP(), 0.4, 2.0),
@@ -237,6 +245,9 @@ def connectors(ann: Any) -> Watched:
             projection.gaussian(amp=1.0, sigma=0.3)
         else:
             projection.dog(amp_pos=2.0, sigma_pos=0.2, amp_neg=0.3, sigma_neg=0.7)
+    twice = net.create(16, ann.IF_curr_exp, name="twice")
+    twice.i_offset = 0.9
+    net.connect(cells, twice, ["exc", "inh"]).fixed_probability(0.3, ann.Uniform(0.0, 1.0))
     views = net.create(10, ann.IF_curr_exp, name="views")
     views.i_offset = 0.5
     net.connect(cells[3:9], views[2:8], "exc").one_to_one(3.0)
@@ -269,7 +280,21 @@ def sources(ann: Any) -> Watched:
     given = net.create(ann.SpikeSourceArray(times, name="given"))
     cells = net.create(3, ann.IF_curr_exp, name="cells")
     net.connect(given, cells, "exc").all_to_all(14.0, delays=2.0)
-    return Watched(net, {"cells": "v"})
+    rng = np.random.default_rng(4)
+    steps = {"each_step": rng.uniform(0.0, 2.0, (40, 3)), "parts": rng.uniform(0.0, 2.0, (3, 3))}
+    net.create(ann.TimedArray(rates=steps["each_step"], name="each_step"))
+    net.create(
+        ann.TimedArray(rates=steps["parts"], schedule=[0.0, 20.0, 30.0], period=45.0, name="parts")
+    )
+    for name in steps:
+        population = net.get_population(name)
+        follower = net.create(3, ann.LeakyIntegrator(tau=3.0), name=f"after_{name}")
+        net.connect(population, follower, "exc").one_to_one(1.0)
+    driven = net.create(3, ann.Izhikevich, name="driven_cells")
+    current = ann.CurrentInjection(net.get_population("parts"), driven, "exc")
+    net.connect(current).connect_current()
+    driven.i_offset = 5.0
+    return Watched(net, {"cells": "v", "after_each_step": "v", "after_parts": "v"})
 
 
 def chance(ann: Any) -> Watched:
@@ -356,3 +381,20 @@ def test_trained_weights_are_those_of_the_model(live: Any) -> None:
         if item.id == "to_STDP"
     )
     assert np.array_equal(read.weights, trained)
+
+
+@pytest.mark.skipif(jneuroml.find_java() is None, reason="no Java for jNeuroML")
+def test_trained_network_runs_in_jneuroml(live: Any, tmp_path: Path) -> None:
+    watched = live("plastic")
+    trained = izhi_models.from_annarchy(watched.network, duration="100 ms")
+    path = tmp_path / "LEMS_trained.xml"
+    izhi_models.export(trained, "neuroml", path)
+    cells = [f"STDP[{cell}]" for cell in range(3)]
+    reference = jneuroml.run_jneuroml(path, [], cells)
+    own = izhi_models.load(path).compile(method="euler").simulate()
+    for cell, name in enumerate(cells):
+        ours, theirs = own.spikes["STDP"].of(cell), reference.spikes_s[name]
+        assert ours.size == len(theirs) > 0
+        # Both step by forward Euler; there, events and spikes of the cell reach a synapse up to a
+        # step later, which moves spikes by some steps of 0.1 ms.
+        assert np.abs(ours - np.asarray(theirs)).max() < 1e-3

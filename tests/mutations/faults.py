@@ -146,8 +146,8 @@ FAULTS = (
     Fault(
         "all components of a synapse have the first one's values",
         LINKS,
-        "for values in lowered.values])[owners]",
-        "for values in lowered.values])[owners * 0]",
+        "for values in components.values()])[owners]",
+        "for values in components.values()])[owners * 0]",
     ),
     Fault(
         "a gap junction reads its own cell twice",

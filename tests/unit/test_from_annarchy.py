@@ -102,7 +102,14 @@ def convolution(ann: Any, net: Any) -> None:
 
 
 def timed(ann: Any, net: Any) -> None:
-    net.create(ann.TimedArray(rates=np.ones((3, 2)), name="shown"))
+    net.create(ann.TimedArray(rates=np.ones((300, 2)), name="shown"))
+
+
+def correlated(ann: Any, net: Any) -> None:
+    trains = ann.HomogeneousCorrelatedSpikeTrains(
+        geometry=4, rates=10.0, corr=0.3, tau=10.0, name="together"
+    )
+    net.create(trains)
 
 
 @pytest.mark.parametrize(
@@ -125,11 +132,13 @@ def timed(ann: Any, net: Any) -> None:
             synapse(pre_spike="g_target += w\nw += 0.1 : unless_post"),
             ("'loop'", "'w += 0.1'", "unless_post"),
         ),
+        (neuron(equations="weight = g_exc\ndv/dt = weight"), ("'cells'", "'weight'")),
         (pruning, ("'loop'", "pruning", "'w < 0.1'")),
         (rate_delay, ("'loop'", "delay of 5 ms")),
         (rate_maximum, ("'greatest'", "operation is 'max'")),
         (convolution, ("'blur' is a Convolution",)),
-        (timed, ("'shown' is a TimedArray",)),
+        (timed, ("'shown'", "300 parts")),
+        (correlated, ("'together' is a HomogeneousCorrelatedSpikeTrains",)),
     ],
 )
 def test_what_lems_cannot_say_is_refused_by_name_and_text(

@@ -47,7 +47,7 @@ SECOND = replace(
 
 def links(*projections: Projection) -> list[Link]:
     targets = name_targets(projections, ENDS, 2)
-    return lower_links(projections, ENDS, targets, lambda _, name: name)
+    return lower_links(projections, ENDS, targets, lambda _, name: name, lambda *_: False)
 
 
 def test_one_projection_is_not_copied() -> None:
