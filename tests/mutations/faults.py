@@ -8,6 +8,11 @@ EQUATIONS, BUILD, LINKS, LOWER = (
     f"annarchy/{name}.py" for name in ("equations", "start", "links", "lower")
 )
 SYNAPSES, PRINTING = "annarchy/synapses.py", "annarchy/printing.py"
+STORAGE, POPULATIONS, RANDOM = (
+    f"annarchy/{name}" for name in ("connections.cpp", "populations.py", "random.hpp")
+)
+RECORDER, CHANCE, RULES = "annarchy/recorder.py", "lems/sampling.py", "lems/structure.py"
+CASES = "lems/lower.py"
 ATTACH, REGIMES, INTEGRATORS = "attach.py", "ir/passes/regimes.py", "ir/integrators.py"
 
 
@@ -235,5 +240,112 @@ FAULTS = (
         "return (*regime.on_entry, Assignment(self.state, self.numbers[target]))",
         "return (Assignment(self.state, self.numbers[target]),)",
         "reference",
+    ),
+    Fault(
+        "parameters of merged populations are exchanged",
+        LOWER,
+        "values = [item.values[name] for item in self.populations]",
+        "values = [item.values[name] for item in reversed(self.populations)]",
+    ),
+    Fault(
+        "delays are lost where they are stored",
+        STORAGE,
+        "delay_of[place] = uint16_t(delay)",
+        "delay_of[place] = uint16_t(1)",
+    ),
+    Fault(
+        "connections end at the cell before",
+        STORAGE,
+        "post_of[place] = int(post);",
+        "post_of[place] = post > 0 ? int(post) - 1 : 0;",
+    ),
+    Fault(
+        "cells of different parameters are taken for equal",
+        POPULATIONS,
+        "is_uniform &= {0}.prepare();",
+        "is_uniform |= {0}.prepare() || true;",
+    ),
+    Fault(
+        "a state is not written back",
+        POPULATIONS,
+        '_WRITES = {"Values": "{0}_block[i] = {0};"}',
+        '_WRITES = {"Values": "{0}_block[i] = i % 2 ? {0} : {0}_block[i];"}',
+    ),
+    Fault(
+        "gates are used at the end of the step, not half way",
+        INTEGRATORS,
+        "for name in slopes}, HALF)",
+        "for name in slopes}, ONE)",
+        "trajectory",
+    ),
+    Fault(
+        "v goes to the end of the step for the gates",
+        INTEGRATORS,
+        'move = Binary("*", _part_of_step(HALF), rate)',
+        'move = Binary("*", _part_of_step(ONE), rate)',
+        "trajectory",
+    ),
+    Fault(
+        "rows are recorded a step late",
+        RECORDER,
+        "rows = [_rows(first + 1, first + n_steps, period) for period in self._axes]",
+        "rows = [_rows(first + 2, first + n_steps + 1, period) for period in self._axes]",
+        "trajectory",
+    ),
+    Fault(
+        "what is recorded is not scaled back",
+        RECORDER,
+        "from_simulation(trace.values, self._symbols[source].dimension)",
+        "trace.values",
+        "trajectory",
+    ),
+    Fault(
+        "the cases of a variable are exchanged",
+        CASES,
+        'Select(self._expression(case, "condition"), result, value)',
+        'Select(self._expression(case, "condition"), value, result)',
+        "reference",
+    ),
+    Fault(
+        "random numbers do not reach their upper end",
+        RANDOM,
+        "width(high - low)",
+        "width(T(0.9) * (high - low))",
+        "invariants",
+    ),
+    Fault(
+        "cells start alike",
+        BUILD,
+        "return initial_values(group.dynamics, values, group.size, seed % 2**63 + number)",
+        "return initial_values(group.dynamics, values, group.size, 7)",
+        "invariants",
+    ),
+    Fault(
+        "one connection too many in ten",
+        CHANCE,
+        "gaps = random.geometric(chance, ",
+        "gaps = random.geometric(1.1 * chance, ",
+        "invariants",
+    ),
+    Fault(
+        "the first cells are chosen",
+        CHANCE,
+        "drawn = random.integers(n, size",
+        "drawn = random.integers(n // 2, size",
+        "invariants",
+    ),
+    Fault(
+        "the first cells of a group are chosen",
+        CHANCE,
+        "keys = random.random(groups.size)",
+        "keys = np.arange(groups.size) / groups.size",
+        "invariants",
+    ),
+    Fault(
+        "a loop that is thinned keeps the chance in its condition",
+        RULES,
+        "rest = [*parts[:number], *parts[number + 1 :]]",
+        "rest = parts",
+        "invariants",
     ),
 )

@@ -1,8 +1,10 @@
-"""One network in which every fault shows: gates, regimes, resets, merged populations, delays."""
+"""Models in which every fault shows: gates, regimes, resets, merged populations, delays, chance."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from izhi_models.library import models_folder
 
 _NETWORK = """<Lems><Target component="sim"/>
 <Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
@@ -108,9 +110,43 @@ _CELLS = """<Lems><Target component="sim"/>
 """
 
 
+_CHANCE = """<Lems><Target component="sim"/>
+<Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
+<Include file="Inputs.xml"/><Include file="PyNN.xml"/><Include file="{rules}"/>
+<spikeGeneratorPoisson id="poisson" averageRate="80 Hz"/>
+<spikeGeneratorRefPoisson id="refractory" averageRate="60 Hz" minimumISI="5 ms"/>
+<spikeGeneratorRandom id="even" minISI="5 ms" maxISI="25 ms"/>
+<SpikeSourcePoisson id="window" start="20 ms" duration="150 ms" rate="400 Hz"/>
+<expOneSynapse id="ampa" gbase="1nS" erev="0mV" tauDecay="5ms"/>
+<poissonFiringSynapse id="firing" averageRate="70 Hz" synapse="ampa" spikeTarget="./ampa"/>
+<iafCell id="iaf" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="0.1nF"
+  leakConductance="10nS"/>
+<network id="net">
+<population id="P" component="poisson" size="20"/>
+<population id="R" component="refractory" size="20"/>
+<population id="E" component="even" size="20"/>
+<population id="W" component="window" size="40"/>
+<population id="C" component="iaf" size="2"/><explicitInput target="C[0]" input="firing"/>
+<population id="A" component="iaf" size="100"/><population id="B" component="iaf" size="100"/>
+<fixedProbabilityNoAutapses id="thin" presynapticPopulation="A" postsynapticPopulation="B"
+  synapse="ampa" probability="0.1" weightMin="1" weightMax="2" delay="1ms"
+  destination="synapses"/>
+<fixedInDegree id="few" presynapticPopulation="A" postsynapticPopulation="B" synapse="ampa"
+  inDegree="5" weightMin="0" weightMax="1" delay="2ms" destination="synapses"/>
+<fixedInDegreeNoAutapses id="many" presynapticPopulation="A" postsynapticPopulation="A"
+  synapse="ampa" inDegree="60" weightMin="0" weightMax="1" delay="2ms" destination="synapses"/>
+</network>
+<Simulation id="sim" length="200ms" step="0.1ms" target="net">
+<OutputFile id="o" fileName="v.dat"><OutputColumn id="c" quantity="C[0]/v"/></OutputFile>
+</Simulation></Lems>
+"""
+
+
 def write_models(folder: Path) -> dict[str, Path]:
     """Write the models; return that of each rung."""
-    network, cells = folder / "network.xml", folder / "cells.xml"
+    network, cells, chance = (folder / f"{name}.xml" for name in ("network", "cells", "chance"))
+    rules = models_folder() / "networks" / "connection_rules.types.xml"
     network.write_text(_NETWORK, encoding="utf-8")
     cells.write_text(_CELLS, encoding="utf-8")
-    return {"equations": network, "trajectory": cells, "reference": cells}
+    chance.write_text(_CHANCE.format(rules=rules), encoding="utf-8")
+    return {"equations": network, "trajectory": cells, "reference": cells, "invariants": chance}
