@@ -8,8 +8,9 @@ translates. After each step the interpreter goes on from the compiled state: no 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,8 @@ _WATCHED_STEPS = 400
 _MOST_EDGES = 6
 _CELL_STEPS = 4000  # done by the interpreter in all
 _STRAIGHT = 1e-9  # relative; what is left where a line has been followed to its zero
+_GRID = 1e-3  # of a step
+_FARTHEST = 20.0  # times the present time
 _HINT = (
     "a fault of this package, not of the model: the program that was compiled does not mean what "
     "`izhi show` shows; please report it with the file"
@@ -264,6 +267,7 @@ class _Comparison:
                 else:
                     values = self._drawn(name, state, limits.get(here, ()), size)
                 self.compiled.set(name, state, values)
+            self._near_edges(name, sample)
         for cell, interpreter in self.cells:
             fresh = cell.interpreter(self.compiled.dt_s, self.method)
             for item in cell.dynamics.states:
@@ -271,6 +275,27 @@ class _Comparison:
             for own in cell.own:
                 self._restart(own.synapses)
             self._follow(cell, interpreter)
+
+    def _near_edges(self, population: str, sample: Cell) -> None:
+        """Let times that states keep, such as those of last spikes, end within the next steps.
+
+        Half of the cells, so that what depends on such a time is seen on both sides of its edge.
+        """
+        for name, here in self._compared(sample):
+            ahead = edge_states(sample.dynamics, sample.values, here)
+            if ahead is None:
+                continue
+            values = self.compiled.values(population, name)
+            chosen = self.random.random(values.size) < 0.5
+            steps = self.compiled.step + self.random.integers(1, _LEAST_STEPS, values.size)
+            times = self.compiled.dt_s * steps.astype(np.float64)
+            # The edge itself, without the margins that a comparison has for rounding; and no time
+            # that is so far from now that its own rounding is as large as they are.
+            grid = self.compiled.dt_s * _GRID
+            edges = np.rint(ahead(times) / grid) * grid
+            chosen &= np.abs(edges) <= _FARTHEST * times
+            values[chosen] = edges[chosen]
+            self.compiled.set(population, name, values)
 
     def _restart(self, synapses: Interpreter) -> None:
         for name, values in synapses.start.items():
@@ -393,6 +418,45 @@ def switching_times(dynamics: Dynamics, values: Mapping[str, float]) -> list[flo
     """Return the times [s] with which the simulated time is compared."""
     found = _limits(dynamics, values, {TIME_NAME}).get(TIME_NAME, [])
     return [time for time in found if np.isfinite(time) and time >= 0]
+
+
+def edge_states(
+    dynamics: Dynamics, values: Mapping[str, float], state: str
+) -> Callable[[Floats], Floats] | None:
+    """Return the value of a state with which a comparison with the time turns at a given time.
+
+    None if the state is compared with the time nowhere, or not in a straight line.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+    values : mapping of str to float
+        Parameters. [SI]
+    state : str
+    """
+    known = {item.name: item.value for item in dynamics.constants} | dict(values)
+    for compare in (item for expr in dynamics.expressions() for item in _compares(expr)):
+        if not {state, TIME_NAME} <= names(compare):
+            continue
+        difference = Binary("-", compare.left, compare.right)
+        points = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+        found = [
+            _evaluated(difference, {**known, TIME_NAME: time, state: value})
+            for time, value in points
+        ]
+        if any(item is None for item in found):
+            continue
+        base, per_time, per_state, both = (float(item or 0.0) for item in found)
+        slope, weight = per_time - base, per_state - base
+        is_straight = abs(both - base - slope - weight) <= _STRAIGHT * (abs(slope) + abs(weight))
+        if weight and slope and is_straight:
+            return partial(_solved, base, slope, weight)
+    return None
+
+
+def _solved(base: float, slope: float, weight: float, times: Floats) -> Floats:
+    values: Floats = -(base + slope * times) / weight
+    return values
 
 
 def _limits(

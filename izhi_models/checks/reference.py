@@ -108,8 +108,20 @@ def check_reference(
             steps = (other, pair) if is_slow else (pair, other)
         except (BackendError, RunError, InputError):
             steps = None
-    findings = [_of_trace(model, pair, steps, name) for name in quantities]
-    findings += [_of_spikes(model, pair, steps, cell) for cell in cells]
+
+    def compare(steps: tuple[_Pair, _Pair] | None) -> list[Finding]:
+        found = [_of_trace(model, pair, steps, name) for name in quantities]
+        return found + [_of_spikes(model, pair, steps, cell) for cell in cells]
+
+    findings = compare(steps)
+    if steps is not None and any(item.verdict == "fails" for item in findings):
+        # How many edges are late is chance, and may rise with a shorter step before it tells.
+        factor = _FINER * pair.dt_s / steps[1].dt_s
+        try:
+            finest = _pair(model, quantities, cells, method, factor, limit_s)
+            findings = compare((steps[0], finest))
+        except (BackendError, RunError):
+            pass  # what was found stands
     return [*findings, *left_out], [_figure(pair, name) for name in quantities[:8]]
 
 
@@ -234,7 +246,7 @@ def _of_trace(model: Model, pair: _Pair, steps: tuple[_Pair, _Pair] | None, name
     before, then = _trace(coarse, name, model), _trace(finer, name, model)
     text = (
         f"{before.mean:.2g} {unit} apart on average with a step of {coarse.dt_s * 1e3:.4g} ms, "
-        f"{then.mean:.2g} with a quarter of it; first beyond rounding at "
+        f"{then.mean:.2g} with {finer.dt_s * 1e3:.4g} ms; first beyond rounding at "
         f"{now.first_s * 1e3:.6g} ms"
     )
     if then.is_same or then.mean <= _LEAST_FALL * before.mean:

@@ -16,7 +16,7 @@ from izhi_models.checks.conform import Conformance
 from izhi_models.checks.trains import coincidence, van_rossum
 from izhi_models.cli import commands
 from izhi_models.errors import CheckError, InputError
-from izhi_models.ir import integrators
+from izhi_models.ir import methods
 from tests.conftest import WriteModel
 
 IAF = (
@@ -55,7 +55,7 @@ def test_the_order_of_convergence_is_that_of_the_method(
 
 
 def test_an_order_that_is_too_low_fails(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(integrators.METHODS, "midpoint", integrators.euler)
+    monkeypatch.setitem(methods.METHODS, "midpoint", methods.METHODS["euler"])
     with pytest.raises(CheckError, match=r"pop\[0\]/v: order 1\.0.*expected 2, though nothing"):
         check(model, ["trajectory"], method="midpoint").raise_if_failed()
 
