@@ -19,7 +19,7 @@ from izhi_models.ir.linearity import Coupling, linear_slope, moving_rates
 from izhi_models.lems.validate import validate
 from izhi_models.network import Population
 from izhi_models.pipeline import Model
-from izhi_models.units import Dimension, parse_quantity
+from izhi_models.units import Dimension, display_unit, parse_quantity
 
 _STABLE = 2.0  # forward Euler: beyond it, a relaxing state grows
 _ACCURATE = 0.5
@@ -89,10 +89,11 @@ def _parameters(model: Model, population: Population) -> Iterator[Finding]:
         # Other parameters of this dimension are slopes, such as the b of izhikevich2007Cell.
         is_size = item.dimension in least and (short.startswith("g") or "ond" in short)
         if (value <= 0 and (item.dimension in positive or is_decay)) or (value < 0 and is_size):
+            symbol, unit = display_unit(item.dimension)
             yield Finding(
                 f"{population.id}/{item.name}",
                 "fails",
-                f"{value:g} {item.dimension}: outside what it can physically be",
+                f"{value / unit:g} {symbol}: outside what it can physically be",
                 "correct the parameter in the file",
             )
 
