@@ -29,7 +29,7 @@ from izhi_models.lems.targets import (
     read_path,
     without_site,
 )
-from izhi_models.network import Block, Listed, Population, Projection
+from izhi_models.network import PEER, Block, Listed, Population, Projection
 
 CONTINUOUS_PLACES = ("electricalProjection", "continuousProjection")
 
@@ -176,11 +176,22 @@ def _cell(
 def _projection(
     model: Model, component: Component, group: _Group, end: int, ends: list[Population]
 ) -> Projection:
-    synapse = model.reference(group.first, _components(group.first)[end])
+    attribute = _components(group.first)[end]
+    synapse = model.reference(group.first, attribute)
     cell = ends[end]
     attachment = attachment_of(group.first, cell)
     check_gathered(group.first, synapse, cell, attachment)
     lowered = lower_part(model, synapse)
+    reads = any(item.name.startswith(PEER) for item in lowered.dynamics.requirements)
+    if lowered.dynamics.on_events and not reads:
+        raise InputError(
+            Diagnostic(
+                f"'{synapse.id}', a {synapse.type.name}, waits for events, and "
+                f"<{group.first.element.tag}> sends none",
+                group.first.element.attribute_span(attribute),
+                ("write a <projection>",),
+            )
+        )
     return Projection(
         id=component.id,
         pre=ends[1 - end].id,
