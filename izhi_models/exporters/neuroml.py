@@ -235,14 +235,22 @@ class _Collector:
                 del fitting[name]
 
     def _is_plain(self, component: Component) -> bool:
-        element = component.element
-        if not component.type.element.document.is_core or "extends" in element.attributes:
+        if "extends" in component.element.attributes:
+            return False
+        if not all(item.type.element.document.is_core for item in self._parts(component)):
             return False
         markup = self._markup(component)
         if markup.tag not in document_order():
             return False
         root = Markup("neuroml", {"xmlns": NAMESPACE, "id": "document"}, [markup])
         return is_valid("".join(root.lines(outline=True)))
+
+    def _parts(self, component: Component) -> Iterator[Component]:
+        """Yield a component and what is written below it."""
+        yield component
+        for _, child in component.all_children():
+            if id(child.element) not in self._dropped:
+                yield from self._parts(child)
 
     def _markup(self, component: Component) -> Markup:
         changed = self._changes.get(id(component.element))
