@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -144,7 +145,9 @@ def open_results(folder: Path) -> tuple[Model, dict[str, Any]]:
         if hashes.get(name) != document.sha256:
             raise InputError(f"'{name}' has changed since '{folder}' was made")
     made = {name: record[name] for name in _DEFAULTS if name in record}
-    seconds = Results.load(folder / RESULTS).duration_s
+    # The steps add up to a time that is no round number any more.
+    n_steps = round(Results.load(folder / RESULTS).duration_s / step)
+    seconds = float(Decimal(repr(step)) * n_steps)
     return model, {"dt": step, "seed": seed, "duration": seconds, **made}
 
 
