@@ -95,8 +95,12 @@ for name, (monitor, first, size) in populations.items():
     results[f"{name}.cells"] = np.asarray(monitor.i)[chosen] - first
     print(f"{name}: {np.sum(chosen)} spikes")
 for name, monitor, variable, cells, period, columns in traces:
-    found = np.asarray(getattr(monitor[cells], variable)).T
-    results[name] = found[period - 1 :: period]
+    found = np.asarray(getattr(monitor, variable))[np.searchsorted(monitor.record, cells)]
+    found = found.T[period - 1 :: period]
+    if name in results:
+        found = np.concatenate([results[name], found], axis=1)
+        columns = [*results[f"{name}.cells"], *columns]
+    results[name] = found
     results[f"{name}.cells"] = np.array(columns)
 np.savez_compressed(path.with_name(f"{path.stem}_results.npz"), **results)""".splitlines()
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
+from numpy.typing import NDArray
 
 from izhi_models.annarchy.links import Part
 from izhi_models.errors import UnsupportedError
 from izhi_models.exporters.brian2.cells import T_END, Cells, assignment_lines, with_held
+from izhi_models.exporters.brian2.monitors import Variable
 from izhi_models.exporters.brian2.paths import shortest
 from izhi_models.exporters.brian2.printing import EDGE, Printer
 from izhi_models.exporters.brian2.tidy import Equations, Values, simplified, tidied
@@ -47,8 +49,10 @@ class Link:
     is_weighted : bool
         Whether its code reads weights.
     number : int
-    identifier : str
-        In the script.
+    ranks : int array (n,)
+        Where each connection of the members is in the script.
+    recorded : dict of str to Variable
+        What can be recorded at each connection.
     """
 
     members: list[Projection]
@@ -57,7 +61,8 @@ class Link:
     own: bool
     is_weighted: bool
     number: int = 0
-    identifier: str = ""
+    ranks: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    recorded: dict[str, Variable] = field(default_factory=dict)
 
     def part_of(self, name: str) -> str:
         """Return the name of its part of a sum in the postsynaptic cells."""
@@ -123,6 +128,10 @@ class Written:
         Whether it has differential equations.
     held : list of str
         What is set before these.
+    variables : dict of str to (str, bool)
+        Identifiers of what is recorded, and whether these are states.
+    seen : list of str
+        What is set for that at the start of each step.
     functions : frozenset of str
         Functions that Brian2 does not have.
     """
@@ -136,6 +145,8 @@ class Written:
     moves: bool = False
     held: list[str] = field(default_factory=list)
     functions: frozenset[str] = frozenset()
+    variables: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    seen: list[str] = field(default_factory=list)
 
 
 def write_arrivals(link: Link, post: Cells) -> Written:
@@ -197,7 +208,7 @@ def _terms(expr: Expr) -> Iterator[Expr]:
             yield expr
 
 
-def write_own(link: Link, pre: Cells, post: Cells) -> Written:
+def write_own(link: Link, pre: Cells, post: Cells, recorded: frozenset[str]) -> Written:
     """Return the equations of synapses of single connections.
 
     Parameters
@@ -205,6 +216,8 @@ def write_own(link: Link, pre: Cells, post: Cells) -> Written:
     link : Link
         With equations of its own.
     pre, post : Cells
+    recorded : frozenset of str
+        Names in the dynamics that are to be recorded.
 
     Raises
     ------
@@ -216,7 +229,8 @@ def write_own(link: Link, pre: Cells, post: Cells) -> Written:
         name: item.dynamics.exposed(exposure) or exposure for name, exposure in item.own.items()
     }
     ordered = order_derived(item.dynamics)
-    kept = frozenset(exposed.values())
+    asked = {name: item.dynamics.exposed(name) or name for name in recorded}
+    kept = frozenset((*exposed.values(), *asked.values()))
     used = drop_unused(ordered, kept)
     if any(is_random(expr) for expr in used.expressions()):
         raise UnsupportedError(f"'{item.synapse}' draws random numbers at each connection")
@@ -243,6 +257,20 @@ def write_own(link: Link, pre: Cells, post: Cells) -> Written:
         text, unit = writer.exposed(variable)
         found.model.append(f"{target} = {text} : {unit} (summed)")
         found.sums.append(target)
+    states = {state.name for state in equations.states}
+    derived: dict[str, Expr] = {}
+    for definition in (*held, *equations.definitions):
+        derived[definition.name] = substitute(definition.value, derived)
+    for name, variable in asked.items():
+        there = equations.instead.get(variable, variable)
+        if there in states:
+            found.variables[name] = (writer.names[there], True)
+        elif there in derived:
+            seen = writer.make(f"{there}_seen")  # a monitor cannot look through to the cells
+            dimension = equations.dimensions[there]
+            found.model.append(f"{seen} : {base_unit(dimension)}")
+            found.seen.append(f"{seen} = {writer.printer.text(derived[there], dimension)}")
+            found.variables[name] = (seen, False)
     found.functions = frozenset(writer.functions)
     found.namespace += [f'"{name}": {name},' for name in sorted(writer.functions)]
     known = {WEIGHT: 1.0, **item.values, **dict.fromkeys(_required(item), 0.0)}
@@ -295,8 +323,8 @@ class _Writer:
         known += [item.name for item in (*equations.definitions, *held)]
         known += equations.values
         ends = shortest(known)
-        make = Identifiers(taken).make
-        own = {name: make(ends[name]) for name in known}
+        self.make = Identifiers(taken).make
+        own = {name: self.make(ends[name]) for name in known}
         self.names = {**own, **outside}
         self.functions: set[str] = set()
         self.printer = Printer(self.names, equations.dimensions, functions=self.functions)

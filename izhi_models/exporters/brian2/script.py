@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from izhi_models.annarchy.links import in_steps
 from izhi_models.annarchy.lower import Group, kinds_of
-from izhi_models.annarchy.recorder import Recording, recorded_names
+from izhi_models.annarchy.recorder import Recording, recorded_inside, recorded_names
 from izhi_models.exporters.brian2.cells import (
     METHODS,
     Cells,
@@ -40,11 +41,12 @@ from izhi_models.exporters.brian2.links import (
     write_arrivals,
     write_own,
 )
+from izhi_models.exporters.brian2.monitors import Column, Variable, monitor_lines
 from izhi_models.exporters.brian2.paths import Paths, one_line
 from izhi_models.exporters.brian2.words import Identifiers, base_unit, quantities, quantity
 from izhi_models.exporters.request import Request
 from izhi_models.ir.linearity import Coupling
-from izhi_models.network import PEER, Block, Network
+from izhi_models.network import PEER, Block, Connection, Network
 from izhi_models.units import NONE, TIME, Dimension
 
 _LONGEST_LIST = 12
@@ -245,7 +247,15 @@ class _Writer:
 
     def _synapses(self, link: Link) -> Iterator[str]:
         pre, post = self.cells[link.pre], self.cells[link.post]
-        found = write_own(link, pre, post) if link.own else write_arrivals(link, post)
+        inside = recorded_inside(self.request.recordings)
+        members = {id(member) for member in link.members}
+        names = frozenset(
+            name
+            for number, projection in enumerate(self.network.projections)
+            if id(projection) in members
+            for name in inside.get(number, ())
+        )
+        found = write_own(link, pre, post, names) if link.own else write_arrivals(link, post)
         if link.own and not found.sums:
             return
         self.own_functions = self.own_functions | found.functions
@@ -280,7 +290,14 @@ class _Writer:
         firsts = {
             item.id: group.first(item.id) for group in self.groups for item in group.populations
         }
-        block = _sorted(link.whole(firsts))
+        block = link.whole(firsts)
+        order = np.lexsort((block.post, block.pre))
+        block = block.take(order)
+        link.ranks = np.argsort(order)
+        link.recorded = {
+            variable: Variable(name, block.pre.size, *there)
+            for variable, there in found.variables.items()
+        }
         yield f"{name}.connect({self._which(block, name, pre.size, post.size)})"
         if WEIGHT_LINE in found.model:
             weights = block.weights
@@ -297,6 +314,8 @@ class _Writer:
         for target in found.sums:
             yield f'{name}.summed_updaters["{target}"].when = "before_groups"'
             yield f'{name}.summed_updaters["{target}"].order = -1'
+        if found.seen:
+            yield f'{name}.run_regularly({block_of(found.seen, 4)}, when="before_groups")'
         if found.moves:
             yield f'{name}.state_updater.when = "after_resets"  # once the cells have advanced'
         if found.held:
@@ -338,9 +357,8 @@ class _Writer:
         for cells in self.cells:
             if cells.sends:
                 yield f"{cells.identifier}_spikes = SpikeMonitor({cells.identifier})"
-        columns: list[str] = []
-        for number, cells in enumerate(self.cells):
-            yield from self._traces(number, cells, columns)
+        monitors, traces = monitor_lines(self._columns(), self.store.numbers)
+        yield from monitors
         yield "# Where the populations of the model are: monitor, first cell, number of cells."
         places = []
         for group, cells in zip(self.groups, self.cells, strict=True):
@@ -354,54 +372,37 @@ class _Writer:
                     )
         yield from braces("populations", places)
         yield "# Traces of the model: monitor, variable, cells there, period in steps, cells here."
-        yield from braces("traces", columns, ("[", "]"))
+        yield from braces("traces", traces, ("[", "]"))
 
-    def _traces(self, number: int, cells: Cells, columns: list[str]) -> Iterator[str]:
-        """Yield monitors of a group; add the traces that are taken from them."""
-        group = self.groups[number]
-        states = {item.name for item in cells.equations.states}
-        wanted: dict[tuple[bool, str], set[int]] = {}
-        takes = []
+    def _columns(self) -> Iterator[Column]:
+        """Yield what is recorded, but for what never changes."""
         for item in self.request.recordings:
-            if self.number_of[item.population] != number:
-                continue
-            first = group.first(item.population)
-            for variable in dict.fromkeys(item.variables):
-                name = cells.now(variable)
-                if name not in cells.variables or name in cells.each:
-                    continue
-                chosen = [
-                    cell
-                    for cell, own in zip(item.cells, item.variables, strict=True)
-                    if own == variable
-                ]
-                at_end = name in states
-                wanted.setdefault((at_end, name), set()).update(first + cell for cell in chosen)
-                takes.append((item, at_end, name, chosen, first))
-        monitors: dict[tuple[bool, tuple[int, ...]], list[str]] = {}
-        for (at_end, name), found in wanted.items():
-            monitors.setdefault((at_end, tuple(sorted(found))), []).append(name)
-        named: dict[tuple[bool, str], str] = {}
-        for count, ((at_end, chosen_cells), found_names) in enumerate(monitors.items(), 1):
-            monitor = f"{cells.identifier}_trace" + (f"_{count}" if len(monitors) > 1 else "")
-            named |= {(at_end, name): monitor for name in found_names}
-            listed = ", ".join(f'"{cells.names[name]}"' for name in found_names)
-            when = 'when="end"' if at_end else 'when="before_groups", order=1'
-            which = (
-                "True"
-                if len(chosen_cells) == cells.size
-                else self.store.numbers(f"{monitor}_cells", np.array(chosen_cells))
-            )
-            of = f"{cells.identifier}, [{listed}], record={which}, {when}"
-            yield f"{monitor} = StateMonitor({of})"
-        for item, at_end, name, chosen, first in takes:
+            number = self.number_of[item.population]
+            cells, first = self.cells[number], self.groups[number].first(item.population)
+            states = {state.name for state in cells.equations.states}
             label = _label(item, self.populations)
-            there = self.store.numbers(f"{label}_there", first + np.array(chosen))
-            here = self.store.numbers(f"{label}_here", np.array(chosen))
-            variable = cells.names[name]
-            columns.append(
-                f'("{label}", {named[at_end, name]}, "{variable}", {there}, {item.period}, {here}),'
-            )
+            for cell, variable, connection in item.columns():
+                if connection is not None:
+                    link, offset = self._link_of(connection)
+                    if variable in link.recorded:
+                        place = int(link.ranks[offset])
+                        yield Column(label, item.period, cell, link.recorded[variable], place)
+                    continue
+                name = cells.now(variable)
+                if name in cells.variables and name not in cells.each:
+                    found = Variable(
+                        cells.identifier, cells.size, cells.names[name], name in states
+                    )
+                    yield Column(label, item.period, cell, found, first + cell)
+
+    def _link_of(self, connection: Connection) -> tuple[Link, int]:
+        """Return the synapses that hold a connection, and its number before they are sorted."""
+        projection = self.network.projections[connection.projection]
+        link = next(
+            link for link in self.links if link.own and any(m is projection for m in link.members)
+        )
+        before = itertools.takewhile(lambda item: item is not projection, link.members)
+        return link, sum(item.size for item in before) + connection.number
 
     # The head
 
@@ -456,11 +457,6 @@ _ORDER = (
     "A step first delivers spikes, then advances all states, then tests conditions on the new "
     "states and resets. A step leads from t to t + dt: an input that is on at t + dt acts in it."
 )
-
-
-def _sorted(block: Block) -> Block:
-    """Return connections in the order of their cells."""
-    return block.take(np.lexsort((block.post, block.pre)))
 
 
 def _is_complete(block: Block, n_pre: int, n_post: int) -> bool:
