@@ -502,6 +502,9 @@ class _OwnDynamics:
                 self.held[path] = Constant(path, dimension, known[exposure])
                 return Name(path)
         found = select_parts(self.model, self.component, path)
+        # A part that may be absent counts as nothing. Source: LEMS, DerivedVariable, required.
+        if found is None and element.get("required") == "false" and head in self.type.child:
+            found = []
         if found is None:
             self.faults.append(
                 Diagnostic(

@@ -231,6 +231,36 @@ def test_parts_read_what_their_holder_has(tmp_path):
     assert results.si("x")[-1] == pytest.approx(goal, rel=1e-12)
 
 
+# A part that may be absent, as temperature dependence of a gate.
+OPTIONAL = """
+<ComponentType name="factor"><Parameter name="by" dimension="none"/>
+  <Exposure name="f" dimension="none"/>
+  <Dynamics><DerivedVariable name="f" exposure="f" dimension="none" value="by * by"/></Dynamics>
+</ComponentType>
+<ComponentType name="growth"><Child name="speed" type="factor"/>
+  <Parameter name="rate" dimension="per_time"/><Exposure name="x" dimension="none"/>
+  <Dynamics>
+    <DerivedVariable name="f" dimension="none" select="speed/f" reduce="multiply"
+      required="false"/>
+    <StateVariable name="x" dimension="none" exposure="x"/>
+    <TimeDerivative variable="x" value="rate * f"/>
+  </Dynamics></ComponentType>
+<ComponentType name="both"><Children name="parts" type="growth"/>
+  <Exposure name="d" dimension="none"/>
+  <Dynamics><DerivedVariable name="d" exposure="d" dimension="none" select="parts[*]/x"
+    reduce="add"/></Dynamics></ComponentType>
+<both id="two"><growth id="a" rate="1 per_ms"><speed type="factor" by="3"/></growth>
+  <growth id="b" rate="1 per_ms"/></both>
+"""
+
+
+def test_a_part_that_may_be_absent_counts_as_nothing(tmp_path):
+    path = write(tmp_path, OPTIONAL, "two", ["parts[0]/x", "parts[1]/x"], 'length="4ms" step="1ms"')
+    results = izhi_models.load(path).compile().simulate()
+    np.testing.assert_allclose(results.si("parts[0]/x"), 9 * np.arange(5), rtol=1e-14)
+    np.testing.assert_allclose(results.si("parts[1]/x"), np.arange(5), rtol=1e-14)
+
+
 # States that a Regime declares for itself.
 REGIMES = """
 <ComponentType name="resting"><Parameter name="threshold" dimension="voltage"/>
