@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EISDIR
 from pathlib import Path
 
 from izhi_models.errors import InputError
@@ -17,7 +18,8 @@ def replacing(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        Its directory is created if need be. A file of this name is replaced in one step.
+        Its directory is created if need be. A file of this name is replaced in one step; a folder
+        is not.
 
     Raises
     ------
@@ -27,6 +29,8 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".izhi-{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, "it is a folder")
         yield temporary
         temporary.replace(path)
     except OSError as error:

@@ -25,6 +25,7 @@ from izhi_models.annarchy.recorder import Recording
 from izhi_models.annarchy.start import member_values, start_of, states_from_cells
 from izhi_models.annarchy.texts import words
 from izhi_models.annarchy.write import Place, Wording, write_parts
+from izhi_models.scripts import Script
 from izhi_models.units import TIME, simulation_unit, to_simulation
 
 # The arithmetic of the equations as written, without contraction to fused operations.
@@ -36,23 +37,6 @@ _OWN_NAMES = (
     "populations", "recorded", "results", "sys", "times", "traces", "trains",
     "DT", "DURATION", "PARADIGM", "FLAGS",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Script:
-    """A script and what it reads.
-
-    Parameters
-    ----------
-    text : str
-        Python source.
-    arrays : dict of str to array
-        What `arrays[...]` in the script reads from the file of the same name that ends in
-        `.npz`; empty if it reads none.
-    """
-
-    text: str
-    arrays: dict[str, NDArray[Any]]
 
 
 @dataclass

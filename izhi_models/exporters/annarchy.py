@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from izhi_models.annarchy.lower import lower_network
 from izhi_models.annarchy.recorder import recorded_names
 from izhi_models.annarchy.script import write_script
-from izhi_models.errors import Diagnostic, InputError
 from izhi_models.exporters.request import Request
-from izhi_models.files import replacing
 
 
 def write_annarchy(request: Request, path: Path) -> tuple[Path, ...]:
@@ -38,29 +34,17 @@ def write_annarchy(request: Request, path: Path) -> tuple[Path, ...]:
     UnsupportedError
         A cell sends events on more than one port.
     """
-    if path.suffix != ".py":
-        raise InputError(
-            Diagnostic(f"'{path}' is no name of a script", notes=("give a name that ends in .py",))
-        )
     lowering = lower_network(
         request.experiment.network,
         recorded_names(request.recordings),
         method=request.method,
         precision=request.precision,
     )
-    script = write_script(
+    return write_script(
         lowering,
         request.recordings,
         title=request.name,
         dt_s=request.dt_s,
         duration_s=request.duration_s,
         seed=request.seed,
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(script.text, encoding="utf-8")
-        if not script.arrays:
-            return (path,)
-        data = path.with_suffix(".npz")
-        with replacing(data) as beside, beside.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **script.arrays)
-    return path, data
+    ).write(path)

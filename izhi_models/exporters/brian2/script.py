@@ -47,6 +47,7 @@ from izhi_models.exporters.brian2.words import Identifiers, base_unit, quantitie
 from izhi_models.exporters.request import Request
 from izhi_models.ir.linearity import Coupling
 from izhi_models.network import PEER, Block, Connection, Network
+from izhi_models.scripts import Script
 from izhi_models.units import NONE, TIME, Dimension
 
 _LONGEST_LIST = 12
@@ -56,23 +57,6 @@ _OWN_NAMES = (
     "print", "results", "rk4", "size", "spikes", "sum", "sys", "traces", "variable", "where",
     "word_substitute",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Script:
-    """A script and what it reads.
-
-    Parameters
-    ----------
-    text : str
-        Python source.
-    arrays : dict of str to array
-        What `arrays[...]` in the script reads from the file of the same name that ends in
-        `.npz`; empty if it reads none.
-    """
-
-    text: str
-    arrays: dict[str, NDArray[Any]]
 
 
 @dataclass
