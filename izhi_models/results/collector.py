@@ -41,16 +41,14 @@ class _Trains(Mapping[str, SpikeTrains]):
 
     @cached_property
     def _known(self) -> dict[str, SpikeTrains]:
-        found: dict[str, _Spikes] = {}
+        known: dict[str, SpikeTrains] = {}
         for raster, parts in zip(self._plan.rasters, self._parts, strict=True):
             times = np.concatenate([np.empty(0), *(item[0] for item in parts)])
             cells = np.concatenate([np.empty(0, np.int32), *(item[1] for item in parts)])
-            found |= {name: (own, of) for name, own, of in raster.split(times, cells)}
+            for name, own, of in raster.split(times, cells):
+                known[name] = SpikeTrains(own, of, *self._plan.spikes[name])
         self._parts = ()
-        return {
-            name: SpikeTrains(*found[name], size, duration_s)
-            for name, (size, duration_s) in self._plan.spikes.items()
-        }
+        return known
 
 
 class Collector:

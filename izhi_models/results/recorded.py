@@ -32,7 +32,7 @@ BLOCK_SPIKES = 2**20
 Floats = NDArray[np.float64] | NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class SpikeTrains:
     """The spikes of one population, as flat arrays in the order of time.
 
