@@ -21,6 +21,7 @@ import pytest
 import izhi_models
 from izhi_models.results import Results
 from tests.conformance.reference import LEMS, extract_examples
+from tests.model_text import EVENT_TYPES
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("brian2") is None, reason="Brian2 is not installed"
@@ -99,47 +100,10 @@ NETWORK = """<Lems><Target component="sim"/>
 </Simulation></Lems>"""
 
 # Events that reach cells without a synapse: they add to a state, are sent on, or open a gate.
-EVENTS = """<Lems><Target component="sim"/><Include file="Simulation.xml"/>
-<Dimension name="time" t="1"/><Dimension name="voltage" m="1" l="2" t="-3" i="-1"/>
-<Unit symbol="ms" dimension="time" power="-3"/><Unit symbol="mV" dimension="voltage" power="-3"/>
-<ComponentType name="clock"><Parameter name="period" dimension="time"/>
-  <EventPort name="tick" direction="out"/>
-  <Dynamics><StateVariable name="last" dimension="time"/>
-  <OnCondition test="t - last .geq. period"><StateAssignment variable="last" value="t"/>
-    <EventOut port="tick"/></OnCondition></Dynamics></ComponentType>
-<ComponentType name="leaky"><Parameter name="tau" dimension="time"/>
-  <Parameter name="jump" dimension="voltage"/><Exposure name="v" dimension="voltage"/>
-  <EventPort name="in" direction="in"/>
-  <Dynamics><StateVariable name="v" dimension="voltage" exposure="v"/>
-  <TimeDerivative variable="v" value="-v / tau"/>
-  <OnEvent port="in"><StateAssignment variable="v" value="v + jump"/></OnEvent></Dynamics>
-</ComponentType>
-<ComponentType name="passing"><EventPort name="in" direction="in"/>
-  <EventPort name="out" direction="out"/>
-  <Dynamics><StateVariable name="seen" dimension="none"/>
-  <OnEvent port="in"><StateAssignment variable="seen" value="1"/><EventOut port="out"/></OnEvent>
-  </Dynamics></ComponentType>
-<ComponentType name="gated"><Parameter name="wait" dimension="time"/>
-  <EventPort name="in" direction="in"/><EventPort name="out" direction="out"/>
-  <Dynamics><StateVariable name="n" dimension="none"/><StateVariable name="since" dimension="time"/>
-  <Regime name="closed"><OnEntry><StateAssignment variable="since" value="t"/></OnEntry>
-    <OnCondition test="t - since .geq. wait"><Transition regime="open"/></OnCondition></Regime>
-  <Regime name="open" initial="true">
-    <OnEvent port="in"><StateAssignment variable="n" value="n + 1"/></OnEvent>
-    <OnCondition test="n .geq. 3"><StateAssignment variable="n" value="0"/><EventOut port="out"/>
-      <Transition regime="closed"/></OnCondition></Regime></Dynamics></ComponentType>
-<ComponentType name="Net"><Children name="groups" type="Group"/><Children name="wires" type="Wire"/>
-</ComponentType>
-<ComponentType name="Group"><ComponentReference name="of" type="Component"/>
-  <Parameter name="count" dimension="none"/>
-  <Structure><MultiInstantiate number="count" component="of"/></Structure></ComponentType>
-<ComponentType name="Wire"><Path name="from"/><Path name="to"/>
-  <Structure><With instance="from" as="a"/><With instance="to" as="b"/>
-    <EventConnection from="a" to="b"/></Structure></ComponentType>
-<clock id="quick" period="4 ms"/><leaky id="leak" tau="20 ms" jump="3 mV"/>
-<passing id="pass"/><gated id="slow" wait="9 ms"/>
+EVENTS = f"""<Lems><Target component="sim"/><Include file="Simulation.xml"/>
+{EVENT_TYPES}
 <Net id="net"><Group id="clocks" of="quick" count="1"/><Group id="leaks" of="leak" count="1"/>
-  <Group id="relay" of="pass" count="1"/><Group id="gate" of="slow" count="1"/>
+  <Group id="relay" of="pass" count="1"/><Group id="gate" of="gate" count="1"/>
   <Wire from="clocks[0]" to="relay[0]"/><Wire from="clocks[0]" to="gate[0]"/>
   <Wire from="relay[0]" to="leaks[0]"/></Net>
 <Simulation id="sim" length="60ms" step="0.5ms" target="net">

@@ -13,10 +13,11 @@ import pytest
 import izhi_models
 from izhi_models.results import Results
 from izhi_models.units import VOLTAGE, from_simulation
+from tests.model_text import HODGKIN_HUXLEY
 
 DT_S = 0.05e-3
 # One compilation for all: cells of six kinds, and every kind of connection between them.
-NETWORK = """<Lems><Target component="sim"/>
+NETWORK = f"""<Lems><Target component="sim"/>
 <Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
 <Include file="Inputs.xml"/><Include file="Synapses.xml"/><Include file="PyNN.xml"/>
 <izhikevichCell id="rs" v0="-65mV" thresh="30mV" a="0.02" b="0.2" c="-65" d="8"/>
@@ -25,28 +26,7 @@ NETWORK = """<Lems><Target component="sim"/>
   thresh="-40.4mV" refract="2ms" delT="2mV" tauw="40ms" a="4nS" b="0.08nA"/>
 <iafRefCell id="iaf" leakReversal="-50mV" thresh="-55mV" reset="-70mV" C="0.2nF"
   leakConductance="0.01uS" refract="5ms"/>
-<ionChannelHH id="pas" conductance="10pS"/>
-<ionChannelHH id="na" conductance="10pS" species="na">
-  <gateHHrates id="m" instances="3">
-    <forwardRate type="HHExpLinearRate" rate="1per_ms" midpoint="-40mV" scale="10mV"/>
-    <reverseRate type="HHExpRate" rate="4per_ms" midpoint="-65mV" scale="-18mV"/>
-  </gateHHrates>
-  <gateHHrates id="h" instances="1">
-    <forwardRate type="HHExpRate" rate="0.07per_ms" midpoint="-65mV" scale="-20mV"/>
-    <reverseRate type="HHSigmoidRate" rate="1per_ms" midpoint="-35mV" scale="10mV"/>
-  </gateHHrates>
-</ionChannelHH>
-<ionChannelHH id="k" conductance="10pS" species="k">
-  <gateHHrates id="n" instances="4">
-    <forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>
-    <reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/>
-  </gateHHrates>
-</ionChannelHH>
-<pointCellCondBased id="hh" C="10pF" v0="-65mV" thresh="20mV">
-  <channelPopulation id="leaks" ionChannel="pas" number="300" erev="-54.3mV"/>
-  <channelPopulation id="naChans" ionChannel="na" number="120000" erev="50mV"/>
-  <channelPopulation id="kChans" ionChannel="k" number="36000" erev="-77mV"/>
-</pointCellCondBased>
+{HODGKIN_HUXLEY}
 <pulseGenerator id="strong" delay="10ms" duration="200ms" amplitude="0.8nA"/>
 <pulseGenerator id="weak" delay="10ms" duration="200ms" amplitude="0.08nA"/>
 <pulseGeneratorDL id="bare" delay="10ms" duration="200ms" amplitude="10"/>

@@ -17,17 +17,15 @@ from izhi_models.annarchy.live import LiveLibrary
 from izhi_models.annarchy.run import Simulator
 from izhi_models.errors import BackendError, RunError
 from tests.conftest import WriteModel
+from tests.model_text import POTASSIUM
 
-COMPONENTS = """
+COMPONENTS = f"""
 <izhikevichCell id="cell" v0="-70mV" thresh="30mV" a="0.02" b="0.2" c="-50" d="2"/>
 <iafRefCell id="iaf" leakReversal="-50mV" thresh="-55mV" reset="-70mV" C="0.2nF"
   leakConductance="0.01uS" refract="5ms"/>
 <adExIaFCell id="adex" C="281pF" gL="30nS" EL="-70.6mV" reset="-48.5mV" VT="-50.4mV"
   thresh="-40.4mV" refract="2ms" delT="2mV" tauw="40ms" a="4nS" b="0.08nA"/>
-<ionChannelHH id="k" conductance="10pS"><gateHHrates id="n" instances="4">
-  <forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>
-  <reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/>
-</gateHHrates></ionChannelHH>
+{POTASSIUM}
 <pointCellCondBased id="hh" C="10pF" v0="-60mV" thresh="20mV">
   <channelPopulation id="kChans" ionChannel="k" number="3600" erev="-77mV"/>
 </pointCellCondBased>

@@ -10,54 +10,8 @@ import pytest
 import izhi_models
 from izhi_models.checks import check
 from izhi_models.errors import InputError, UnsupportedError
+from tests.model_text import EVENT_TYPES
 
-TYPES = """
-<Dimension name="time" t="1"/><Dimension name="voltage" m="1" l="2" t="-3" i="-1"/>
-<Unit symbol="ms" dimension="time" power="-3"/><Unit symbol="mV" dimension="voltage" power="-3"/>
-<ComponentType name="clock"><Parameter name="period" dimension="time"/>
-  <EventPort name="tick" direction="out"/>
-  <Dynamics><StateVariable name="last" dimension="time"/>
-  <OnCondition test="t - last .geq. period"><StateAssignment variable="last" value="t"/>
-    <EventOut port="tick"/></OnCondition></Dynamics></ComponentType>
-<ComponentType name="leaky"><Parameter name="tau" dimension="time"/>
-  <Parameter name="jump" dimension="voltage"/><Exposure name="v" dimension="voltage"/>
-  <EventPort name="in" direction="in"/>
-  <Dynamics><StateVariable name="v" dimension="voltage" exposure="v"/>
-  <TimeDerivative variable="v" value="-v / tau"/>
-  <OnEvent port="in"><StateAssignment variable="v" value="v + jump"/></OnEvent></Dynamics>
-</ComponentType>
-<ComponentType name="relay"><EventPort name="in" direction="in"/>
-  <EventPort name="out" direction="out"/><Exposure name="seen" dimension="none"/>
-  <Dynamics><StateVariable name="seen" dimension="none" exposure="seen"/>
-  <OnEvent port="in"><StateAssignment variable="seen" value="1"/><EventOut port="out"/></OnEvent>
-  </Dynamics></ComponentType>
-<ComponentType name="gated"><Parameter name="wait" dimension="time"/>
-  <EventPort name="in" direction="in"/><EventPort name="out" direction="out"/>
-  <Exposure name="n" dimension="none"/>
-  <Dynamics><StateVariable name="n" dimension="none" exposure="n"/>
-  <StateVariable name="since" dimension="time"/>
-  <Regime name="closed"><OnEntry><StateAssignment variable="since" value="t"/></OnEntry>
-    <OnCondition test="t - since .geq. wait"><Transition regime="open"/></OnCondition></Regime>
-  <Regime name="open" initial="true">
-    <OnEvent port="in"><StateAssignment variable="n" value="n + 1"/></OnEvent>
-    <OnCondition test="n .geq. 3"><StateAssignment variable="n" value="0"/><EventOut port="out"/>
-      <Transition regime="closed"/></OnCondition></Regime></Dynamics></ComponentType>
-<ComponentType name="Net"><Children name="groups" type="Group"/><Children name="wires" type="Wire"/>
-  <Children name="fans" type="Fan"/></ComponentType>
-<ComponentType name="Group"><ComponentReference name="of" type="Component"/>
-  <Parameter name="count" dimension="none"/>
-  <Structure><MultiInstantiate number="count" component="of"/></Structure></ComponentType>
-<ComponentType name="Wire"><Path name="from"/><Path name="to"/><Text name="port"/>
-  <Structure><With instance="from" as="a"/><With instance="to" as="b"/>
-    <EventConnection from="a" to="b" targetPort="port"/></Structure></ComponentType>
-<ComponentType name="Fan"><Link name="source" type="Group"/><Link name="target" type="Group"/>
-  <Parameter name="delay" dimension="time"/>
-  <Structure><ForEach instances="source" as="a"><ForEach instances="target" as="b">
-    <EventConnection from="a" to="b" delay="delay"/></ForEach></ForEach></Structure>
-</ComponentType>
-<clock id="slow" period="10 ms"/><clock id="quick" period="4 ms"/>
-<leaky id="leak" tau="20 ms" jump="3 mV"/><relay id="pass"/><gated id="gate" wait="9 ms"/>
-"""
 FILE = """<Lems><Target component="sim"/><Include file="Simulation.xml"/>{types}
 <Net id="net"><Group id="c" of="slow" count="2"/><Group id="q" of="quick" count="1"/>
   <Group id="l" of="leak" count="3"/><Group id="r" of="pass" count="1"/>
@@ -75,7 +29,7 @@ WIRES = """<Fan id="all" source="c" target="l" delay="2 ms"/>
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "net.xml"
-    path.write_text(FILE.format(types=TYPES, wires=WIRES))
+    path.write_text(FILE.format(types=EVENT_TYPES, wires=WIRES))
     return path
 
 
@@ -116,17 +70,19 @@ def test_what_runs_is_what_is_written(file: Path) -> None:
 
 def test_a_cell_has_no_such_port(tmp_path: Path) -> None:
     path = tmp_path / "net.xml"
-    path.write_text(FILE.format(types=TYPES, wires='<Wire from="q[0]" to="l[0]" port="inn"/>'))
+    path.write_text(
+        FILE.format(types=EVENT_TYPES, wires='<Wire from="q[0]" to="l[0]" port="inn"/>')
+    )
     with pytest.raises(InputError, match=r"'leak', a leaky, has no port 'inn'(.|\n)*'in'"):
         izhi_models.load(path)
-    path.write_text(FILE.format(types=TYPES, wires='<Wire from="q[0]" to="c[0]"/>'))
+    path.write_text(FILE.format(types=EVENT_TYPES, wires='<Wire from="q[0]" to="c[0]"/>'))
     with pytest.raises(InputError, match="'slow', a clock, has no port for events"):
         izhi_models.load(path)
 
 
 def test_events_that_change_what_the_next_one_does_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.xml"
-    types = TYPES.replace('value="v + jump"', 'value="0.9 * v + jump"')
+    types = EVENT_TYPES.replace('value="v + jump"', 'value="0.9 * v + jump"')
     path.write_text(FILE.format(types=types, wires='<Wire from="q[0]" to="l[0]"/>'))
     with pytest.raises(UnsupportedError, match=r"'in' without a synapse(.|\n)*'v'"):
         izhi_models.load(path)

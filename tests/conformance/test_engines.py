@@ -31,6 +31,7 @@ from izhi_models.library import models_folder
 from izhi_models.pipeline import load
 from izhi_models.results import Results
 from tests.conformance.reference import java
+from tests.model_text import HODGKIN_HUXLEY
 
 LIMIT_S = 300.0
 # Each simulator has methods of its own for the states of a mechanism, and lets events act in the
@@ -57,28 +58,7 @@ HEAD = f"""<Lems><Target component="sim"/><Include file="Cells.xml"/><Include fi
 <IF_cond_exp id="pynn" cm="1.0" i_offset="0.9" tau_m="20.0" tau_refrac="5.0" tau_syn_E="5.0"
   tau_syn_I="5.0" v_init="-65" v_reset="-62.0" v_rest="-65.0" v_thresh="-52.0" e_rev_E="0.0"
   e_rev_I="-58.0"/>
-<ionChannelHH id="pas" conductance="10pS"/>
-<ionChannelHH id="na" conductance="10pS" species="na">
-  <gateHHrates id="m" instances="3">
-    <forwardRate type="HHExpLinearRate" rate="1per_ms" midpoint="-40mV" scale="10mV"/>
-    <reverseRate type="HHExpRate" rate="4per_ms" midpoint="-65mV" scale="-18mV"/>
-  </gateHHrates>
-  <gateHHrates id="h" instances="1">
-    <forwardRate type="HHExpRate" rate="0.07per_ms" midpoint="-65mV" scale="-20mV"/>
-    <reverseRate type="HHSigmoidRate" rate="1per_ms" midpoint="-35mV" scale="10mV"/>
-  </gateHHrates>
-</ionChannelHH>
-<ionChannelHH id="k" conductance="10pS" species="k">
-  <gateHHrates id="n" instances="4">
-    <forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>
-    <reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/>
-  </gateHHrates>
-</ionChannelHH>
-<pointCellCondBased id="hh" C="10pF" v0="-65mV" thresh="20mV">
-  <channelPopulation id="leaks" ionChannel="pas" number="300" erev="-54.3mV"/>
-  <channelPopulation id="naChans" ionChannel="na" number="120000" erev="50mV"/>
-  <channelPopulation id="kChans" ionChannel="k" number="36000" erev="-77mV"/>
-</pointCellCondBased>
+{HODGKIN_HUXLEY}
 <spikeGenerator id="clock" period="20ms"/>
 <expOneSynapse id="one" gbase="40nS" erev="0mV" tauDecay="3ms"/>
 <expTwoSynapse id="two" gbase="40nS" erev="0mV" tauDecay="5ms" tauRise="1ms"/>

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from izhi_models.library import models_folder
+from tests.model_text import POTASSIUM
 
-_NETWORK = """<Lems><Target component="sim"/>
+_NETWORK = f"""<Lems><Target component="sim"/>
 <Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
 <izhikevich2007Cell id="rs" C="100pF" v0="-60mV" k="0.7nS_per_mV" vr="-60mV" vt="-40mV"
   vpeak="35mV" a="0.03per_ms" b="-2nS" c="-50mV" d="100pA"/>
@@ -15,10 +16,7 @@ _NETWORK = """<Lems><Target component="sim"/>
 <iafRefCell id="iaf" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="0.1nF"
   leakConductance="10nS" refract="2ms"/>
 <ionChannelHH id="pas" conductance="10pS"/>
-<ionChannelHH id="k" conductance="10pS"><gateHHrates id="n" instances="4">
-  <forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>
-  <reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/>
-</gateHHrates></ionChannelHH>
+{POTASSIUM}
 <pointCellCondBased id="hh" C="10pF" v0="-65mV" thresh="-40mV">
   <channelPopulation id="leaks" ionChannel="pas" number="300" erev="-54.3mV"/>
   <channelPopulation id="kChans" ionChannel="k" number="3600" erev="-77mV"/>
@@ -87,15 +85,12 @@ _NETWORK = """<Lems><Target component="sim"/>
 <OutputColumn id="h" quantity="H[0]/v"/></OutputFile></Simulation></Lems>
 """
 
-_CELLS = """<Lems><Target component="sim"/>
+_CELLS = f"""<Lems><Target component="sim"/>
 <Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
 <iafRefCell id="iaf" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="0.1nF"
   leakConductance="10nS" refract="4ms"/>
 <ionChannelHH id="pas" conductance="10pS"/>
-<ionChannelHH id="k" conductance="10pS"><gateHHrates id="n" instances="4">
-  <forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>
-  <reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/>
-</gateHHrates></ionChannelHH>
+{POTASSIUM}
 <pointCellCondBased id="hh" C="10pF" v0="-30mV" thresh="20mV">
   <channelPopulation id="leaks" ionChannel="pas" number="300" erev="-54.3mV"/>
   <channelPopulation id="kChans" ionChannel="k" number="3600" erev="-77mV"/>

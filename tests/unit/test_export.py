@@ -14,6 +14,9 @@ from izhi_models.cli import commands
 from izhi_models.errors import InputError
 from tests.conftest import CELL, WriteModel
 
+SCRIPTS = ("annarchy", "brian2")
+HOSTILE = ('a"""b', "a\nimport os", "a\\", "a'); exit(", "{0}", "%(local_index)s")
+
 
 def test_export__annarchy__is_a_script_with_names_and_units(
     tmp_path: Path, write_model: WriteModel
@@ -41,7 +44,10 @@ def test_export__imports__only_annarchy_and_numpy(tmp_path: Path, write_model: W
     assert imported == {"sys", "ANNarchy", "numpy"}
 
 
-def test_export__long_arrays__stand_in_a_file_beside(tmp_path: Path, write_model: WriteModel):
+@pytest.mark.parametrize("target", SCRIPTS)
+def test_export__long_arrays__stand_in_a_file_beside(
+    tmp_path: Path, write_model: WriteModel, target: str
+):
     pulses = "".join(
         f'<pulseGeneratorDL id="i{k}" delay="{k}ms" duration="9ms" amplitude="10"/>'
         for k in range(20)
@@ -49,21 +55,19 @@ def test_export__long_arrays__stand_in_a_file_beside(tmp_path: Path, write_model
     targets = "".join(f'<explicitInput target="pop[{k}]" input="i{k}"/>' for k in range(20))
     population = '<population id="pop" component="cell" size="20"/>'
     path = write_model(CELL + pulses, population + targets)
-    written = izhi_models.export(path, "annarchy", tmp_path / "m.py")
+    written = izhi_models.export(path, target, tmp_path / "m.py")
     assert written == (tmp_path / "m.py", tmp_path / "m.npz")
     assert 'arrays = np.load(path.with_suffix(".npz"))' in written[0].read_text()
 
 
-@pytest.mark.parametrize(
-    "name", ['a"""b', "a\nimport os", "a\\", "a'); exit(", "{0}", "%(local_index)s"]
-)
-def test_export__name_of_the_model__cannot_become_code(
-    tmp_path: Path, write_model: WriteModel, name: str
+@pytest.mark.parametrize("target", SCRIPTS)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_export__name_of_the_file__cannot_become_code(
+    tmp_path: Path, write_model: WriteModel, name: str, target: str
 ):
-    path = write_model(name=f"{name}.xml")
-    (script,) = izhi_models.export(path, "annarchy", tmp_path / "m.py")
+    (script,) = izhi_models.export(write_model(name=f"{name}.xml"), target, tmp_path / "m.py")
     tree = ast.parse(script.read_text())
-    (reference,) = izhi_models.export(write_model(), "annarchy", tmp_path / "n.py")
+    (reference,) = izhi_models.export(write_model(), target, tmp_path / "n.py")
     plain = ast.parse(reference.read_text())
     assert ast.dump(ast.Module(tree.body[1:], [])) == ast.dump(ast.Module(plain.body[1:], []))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import izhi_models
-from izhi_models.errors import InputError, UnsupportedError
+from izhi_models.errors import UnsupportedError
 from izhi_models.exporters.brian2.words import (
     Identifiers,
     base_unit,
@@ -20,7 +20,7 @@ from izhi_models.exporters.brian2.words import (
     quantity,
 )
 from izhi_models.units import CURRENT, NONE, PER_TIME, TIME, VOLTAGE, Dimension
-from tests.conftest import CELL, WriteModel
+from tests.conftest import WriteModel
 
 CONDUCTANCE = Dimension(m=-1, l=-2, t=3, i=2)
 
@@ -44,35 +44,6 @@ def test_export__brian2__imports_only_brian2_and_numpy(tmp_path: Path, write_mod
     assert modules == {"sys", "pathlib", "numpy", "brian2"}
 
 
-def test_export__brian2__puts_long_arrays_into_a_file_beside(
-    tmp_path: Path, write_model: WriteModel
-):
-    pulses = "".join(
-        f'<pulseGeneratorDL id="i{k}" delay="{k}ms" duration="9ms" amplitude="10"/>'
-        for k in range(20)
-    )
-    targets = "".join(f'<explicitInput target="pop[{k}]" input="i{k}"/>' for k in range(20))
-    population = '<population id="pop" component="cell" size="20"/>'
-    path = write_model(CELL + pulses, population + targets)
-    written = izhi_models.export(path, "brian2", tmp_path / "m.py")
-    assert written == (tmp_path / "m.py", tmp_path / "m.npz")
-    assert 'arrays = np.load(path.with_suffix(".npz"))' in written[0].read_text()
-
-
-HOSTILE = ['a"""b', "a\nimport os", "a\\", "a'); exit(", "{0}", "%(local_index)s"]
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_export__name_of_the_file__cannot_become_code(
-    tmp_path: Path, write_model: WriteModel, name: str
-):
-    (script,) = izhi_models.export(write_model(name=f"{name}.xml"), "brian2", tmp_path / "m.py")
-    tree = ast.parse(script.read_text())
-    (reference,) = izhi_models.export(write_model(), "brian2", tmp_path / "n.py")
-    plain = ast.parse(reference.read_text())
-    assert ast.dump(ast.Module(tree.body[1:], [])) == ast.dump(ast.Module(plain.body[1:], []))
-
-
 def test_export__words_of_brian2__are_no_names_of_the_script(
     tmp_path: Path, write_model: WriteModel
 ):
@@ -91,12 +62,6 @@ def test_export__words_of_brian2__are_no_names_of_the_script(
     (script,) = izhi_models.export(path, "brian2", tmp_path / "m.py")
     text = script.read_text()
     assert "dI/dt = (rand_2 + mV_2 + lambda_2 + x_post_2 + (run_2 - I))/ms : 1" in text
-
-
-def test_export__name_without_py__is_refused(tmp_path: Path, write_model: WriteModel):
-    with pytest.raises(InputError, match="no name of a script"):
-        izhi_models.export(write_model(), "brian2", tmp_path / "m.txt")
-    assert not (tmp_path / "m.txt").exists()
 
 
 def test_export__cell_with_several_ports__is_refused(tmp_path: Path, write_model: WriteModel):
