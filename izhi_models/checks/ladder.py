@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from izhi_models.checks.equations import check_equations
 from izhi_models.checks.invariants import check_invariants
 from izhi_models.checks.published import check_expected
+from izhi_models.checks.question import Question
 from izhi_models.checks.reference import check_reference
 from izhi_models.checks.report import CheckReport, Figure, Finding, Rung
 from izhi_models.checks.spec import check_spec
@@ -34,6 +36,7 @@ class _Request:
     tolerance_s: float | None
     expected: Sequence[Path]
     seed: int
+    question: Question
 
 
 def _spec(request: _Request) -> Found:
@@ -54,7 +57,7 @@ def _trajectory(request: _Request) -> Found:
 
 
 def _reference(request: _Request) -> Found:
-    return check_reference(request.model, method=request.method)
+    return check_reference(request.question, method=request.method)
 
 
 def _expected(request: _Request) -> Found:
@@ -128,15 +131,10 @@ def check(
     file = find_model(str(path))
     model = load(file)
     tolerance_s = None if tolerance is None else model.seconds(tolerance, "tolerance")
-    request = _Request(model, method, tolerance_s, [Path(item) for item in expected], seed)
-    done = []
-    for name in RUNGS:
-        if name in chosen:
-            progress(name, 0.0)
-            start = time.perf_counter()
-            findings, figures = _LADDER[name](request)
-            seconds = time.perf_counter() - start
-            done.append(Rung(name, tuple(findings), tuple(figures), seconds))
+    tests = [Path(item) for item in expected]
+    request = _Request(model, method, tolerance_s, tests, seed, Question(model))
+    with request.question if "reference" in chosen else nullcontext():
+        done = list(_climb(request, chosen, progress))
     provenance = {
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
         "method": method,
@@ -144,3 +142,13 @@ def check(
         "step_ms": model.step() * 1e3,
     }
     return CheckReport(file, tuple(done), provenance)
+
+
+def _climb(request: _Request, chosen: Collection[str], progress: Progress) -> Iterator[Rung]:
+    for name in RUNGS:
+        if name in chosen:
+            progress(name, 0.0)
+            start = time.perf_counter()
+            findings, figures = _LADDER[name](request)
+            seconds = time.perf_counter() - start
+            yield Rung(name, tuple(findings), tuple(figures), seconds)

@@ -9,36 +9,29 @@ that does not is a failure.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.checks.oracle import certain_cells, draws
+from izhi_models.checks.question import FINER, Question, skipped
 from izhi_models.checks.report import Figure, Finding
 from izhi_models.checks.trains import coincidence, van_rossum
-from izhi_models.engines.jneuroml import Reference, run_jneuroml
+from izhi_models.engines.jneuroml import Reference
 from izhi_models.errors import BackendError, InputError, RunError
 from izhi_models.ir.linearity import Coupling
-from izhi_models.lems.targets import sent_ports
-from izhi_models.network import Network
 from izhi_models.pipeline import Model
 from izhi_models.results import Results
 from izhi_models.units import display_unit
 
 Floats = NDArray[np.float64]
-Certain = dict[str, NDArray[np.bool_]]
 
-_FINER = 4
 _LEAST_FALL = 0.6  # of a difference, when the step becomes a quarter
 _SAME = 1e-4  # of what is read as one unit, 1e-4 mV; a rounding error that has grown
 _CALM = 0.9  # of the time up to the first spike
 _SINGLE = 2e-7  # relative; the digits in the reference's files
-_MOST_CELL_STEPS = 4e7
-_MOST_CELLS = 200
 _MOST_POINTS = 4000
+_MOST_FIGURES = 8
 _WHY = "see check.html for where; `izhi show` for the equations; `--rung equations` tells whose"
 
 
@@ -62,38 +55,25 @@ class _Difference:
 
 
 def check_reference(
-    model: Model, *, method: str = "auto", limit_s: float = 120.0
+    question: Question, *, method: str = "auto", limit_s: float = 120.0
 ) -> tuple[list[Finding], list[Figure]]:
     """Compare a run with that of jNeuroML.
 
     Parameters
     ----------
-    model : Model
-        Of a LEMS file with a Simulation.
+    question : Question
+        What jNeuroML is asked.
     method : str
     limit_s : float
         Seconds that one run of the reference may take.
     """
-    plan = model.experiment.simulation
-    if plan is None or model.path.suffix != ".xml" or model.settings:
-        return [_skipped("jNeuroML runs LEMS files with a Simulation, as they are")], []
-    network = model.network
-    certain, left_out = _certain(network)
-    if certain is None:
-        return left_out, []
-    if network.n_neurons * plan.length_s / plan.step_s > _MOST_CELL_STEPS:
-        return [_skipped("jNeuroML would take too long for a network of this size")], []
-    cells = list(_spiking_cells(network, certain))[:_MOST_CELLS]
-    quantities = [
-        name
-        for name, item in model.experiment.quantities.items()
-        if certain[item.population][item.index]
-    ]
-    start = time.perf_counter()
+    if not question.is_asked:
+        return question.left_out, []
+    model, quantities, cells = question.model, question.quantities, question.cells
     try:
-        pair = _pair(model, quantities, cells, method, 1, limit_s)
+        pair = _pair(question, method, 1, limit_s)
     except (BackendError, RunError) as error:
-        return [_skipped(error.diagnostics[0].message)], []
+        return [skipped(error.diagnostics[0].message)], []
     except InputError as error:
         return [Finding("reference", "fails", error.diagnostics[0].message)], []
     differing = [name for name in quantities if not _trace(pair, name, model).is_same]
@@ -101,10 +81,9 @@ def check_reference(
     steps: tuple[_Pair, _Pair] | None = None
     if differing:
         # Where the reference is slow, its step is made longer instead.
-        is_slow = time.perf_counter() - start > limit_s / (2 * _FINER)
+        is_slow = question.seconds(1) > limit_s / (2 * FINER)
         try:
-            factor = 1 / _FINER if is_slow else _FINER
-            other = _pair(model, quantities, cells, method, factor, limit_s)
+            other = _pair(question, method, 1 / FINER if is_slow else FINER, limit_s)
             steps = (other, pair) if is_slow else (pair, other)
         except (BackendError, RunError, InputError):
             steps = None
@@ -116,78 +95,24 @@ def check_reference(
     findings = compare(steps)
     if steps is not None and any(item.verdict == "fails" for item in findings):
         # How many edges are late is chance, and may rise with a shorter step before it tells.
-        factor = _FINER * pair.dt_s / steps[1].dt_s
+        factor = FINER * pair.dt_s / steps[1].dt_s
         try:
-            finest = _pair(model, quantities, cells, method, factor, limit_s)
+            finest = _pair(question, method, factor, limit_s)
             findings = compare((steps[0], finest))
         except (BackendError, RunError):
             pass  # what was found stands
-    return [*findings, *left_out], [_figure(pair, name) for name in quantities[:8]]
+    figures = [_figure(pair, name) for name in quantities[:_MOST_FIGURES]]
+    return [*findings, *question.left_out], figures
 
 
-def _skipped(reason: str) -> Finding:
-    return Finding("reference", "skipped", reason)
-
-
-def _certain(network: Network) -> tuple[Certain | None, list[Finding]]:
-    """Return which cells can be compared, since no random number reaches them."""
-    own = "and jNeuroML draws its own"
-    if network.seed is not None:
-        return None, [_skipped(f"a rule draws the connections at random, {own}")]
-    if network.parts is not None:
-        certain = certain_cells(network.parts)
-    else:
-        is_random = any(draws(item.dynamics) for item in network.populations.values())
-        certain = {
-            name: np.full(item.size, not is_random) for name, item in network.populations.items()
-        }
-    left_out = [
-        Finding(name, "skipped", f"random numbers reach {n} of its {cells.size} cells, {own}")
-        for name, cells in certain.items()
-        if (n := int((~cells).sum()))
-    ]
-    if not any(cells.any() for cells in certain.values()):
-        return None, left_out
-    return certain, left_out
-
-
-def _spiking_cells(network: Network, certain: Certain) -> Iterator[str]:
-    for population in network.populations.values():
-        if not sent_ports(population.dynamics):
-            continue
-        for index in np.flatnonzero(certain[population.id]).tolist():
-            if population.positions is not None:
-                yield f"{population.id}/{index}/{population.component}"
-            else:
-                yield f"{population.id}[{index}]"
-
-
-def _pair(
-    model: Model,
-    quantities: list[str],
-    cells: list[str],
-    method: str,
-    factor: float,
-    limit_s: float,
-) -> _Pair:
-    dt_s = model.step() / factor
-    step = None if factor == 1 else f"{dt_s * 1e3:.12g}ms"
-    theirs = run_jneuroml(
-        model.path, quantities, cells, step=step, limit_s=limit_s, network=_network_path(model)
-    )
-    run = model.compile(dt=dt_s, method=method)
+def _pair(question: Question, method: str, factor: float, limit_s: float) -> _Pair:
+    dt_s = question.model.step() / factor
+    theirs = question.answer(factor, limit_s)
+    run = question.model.compile(dt=dt_s, method=method)
     try:
         return _Pair(run.simulate(), theirs, dt_s)
     finally:
         run.close()
-
-
-def _network_path(model: Model) -> str:
-    """Return the path from the target to the network that it holds, if it does."""
-    target = model.experiment.target
-    if target.network is None or not target.holders:
-        return ""
-    return "".join(f"{part.id}/" for part in (*target.holders[1:], target.network))
 
 
 def _samples(pair: _Pair, name: str) -> tuple[Floats, Floats, float]:

