@@ -57,6 +57,8 @@ def _storage(network: Network, program: Program) -> Iterator[str]:
     yield "in ANNarchy"
     yield f"  {neurons} for {populations}"
     yield f"  {projections} for {given}"
+    if network.projections and not program.projections:
+        yield "    because no cell sends, and nothing records, what they change"
 
 
 def _counted(count: int, what: str) -> str:

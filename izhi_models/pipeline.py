@@ -579,11 +579,12 @@ def show(path: str | Path) -> str:
     InputError
         With every fault found in the file.
     """
-    declarations = read_model(find_model(str(path)))
+    file = find_model(str(path))
+    declarations = read_model(file)
     raise_if_errors(find_faults(declarations))
     if networks_of(declarations):
-        network = lower_experiment(declarations).network
-        return describe_network(network, lower_network(network, {}).program) + "\n"
+        model = Model(file, declarations, lower_experiment(declarations))
+        return describe_network(model.network, model.lower(model.recordings()).program) + "\n"
     parts = []
     for component in declarations.components.values():
         if component.type.dynamics and not component.element.document.is_core:

@@ -95,6 +95,32 @@ def test_a_declaration_of_the_type_goes_before_the_inherited_one(tmp_path):
     assert system.types["a"].parameters["p"].dimension == Dimension()
 
 
+def test_a_name_has_its_value_by_the_declaration_nearest_to_the_type(tmp_path):
+    system = types_of(
+        tmp_path,
+        """
+        <ComponentType name="a"><Parameter name="p" dimension="none"/></ComponentType>
+        <ComponentType name="b" extends="a">
+          <Parameter name="q" dimension="none"/>
+          <DerivedParameter name="p" dimension="none" value="2 * q"/>
+        </ComponentType>
+        <ComponentType name="c" extends="b"><Constant name="q" dimension="none" value="4"/>
+        </ComponentType>
+        <ComponentType name="d" extends="c"><Parameter name="p" dimension="none"/></ComponentType>
+        """,
+    )
+    kinds = ("parameters", "derived_parameters", "constants")
+    found = {
+        name: tuple(sorted(getattr(system.types[name], kind)) for kind in kinds) for name in "abcd"
+    }
+    assert found == {
+        "a": (["p"], [], []),
+        "b": (["q"], ["p"], []),
+        "c": ([], ["p"], ["q"]),
+        "d": (["p"], [], ["q"]),
+    }
+
+
 @pytest.mark.parametrize(
     ("number", "symbol", "si"),
     [

@@ -11,6 +11,7 @@ import izhi_models
 from izhi_models.annarchy.lower import Lowering
 from izhi_models.annarchy.program import Neuron
 from izhi_models.annarchy.write import write_definitions
+from izhi_models.pipeline import show
 
 CELL = '<izhikevichCell id="cell" v0="-70mV" thresh="30mV" a="0.02" b="0.2" c="-50" d="2"/>'
 OTHER = CELL.replace('id="cell"', 'id="other"').replace('d="2"', 'd="8"')
@@ -168,6 +169,41 @@ def test_lower__what_nobody_reads__is_not_computed_unless_recorded(write_model):
     path = write_model(own(dynamics, '<Exposure name="w" dimension="none"/>'))
     assert "sin" not in " ".join(texts(lowered(path).program.neurons[0]))
     assert "sin" in " ".join(texts(lowered(path, "pop/w").program.neurons[0]))
+
+
+# Cells that send nothing, with a synapse that is summed and one of each connection.
+DEAF = """<ComponentType name="deafCell" extends="baseCellMembPot">
+<Parameter name="C" dimension="capacitance"/>
+<Attachments name="synapses" type="basePointCurrent"/>
+<Dynamics><StateVariable name="v" exposure="v" dimension="voltage"/>
+<DerivedVariable name="i" dimension="current" select="synapses[*]/i" reduce="add"/>
+<TimeDerivative variable="v" value="i / C"/></Dynamics></ComponentType>
+<ComponentType name="tiringSynapse" extends="baseCurrentBasedSynapse">
+<Parameter name="step" dimension="current"/>
+<Dynamics><StateVariable name="left" dimension="none"/>
+<StateVariable name="i" exposure="i" dimension="current"/>
+<OnStart><StateAssignment variable="left" value="1"/></OnStart>
+<OnEvent port="in"><StateAssignment variable="i" value="i + left * step"/>
+<StateAssignment variable="left" value="left / 2"/></OnEvent></Dynamics></ComponentType>
+<deafCell id="cell" C="1pF"/><spikeGenerator id="clock" period="8ms"/>
+<alphaCurrentSynapse id="summed" tau="2ms" ibase="1nA"/><tiringSynapse id="own" step="1nA"/>
+""".replace("\n", " ")
+DEAF_NETWORK = """<population id="pop" component="cell" size="2"/>
+<population id="clocks" component="clock" size="1"/>
+<synapticConnection from="clocks[0]" to="pop[0]" synapse="summed" destination="synapses"/>
+<synapticConnection from="clocks[0]" to="pop[1]" synapse="own" destination="synapses"/>
+""".replace("\n", " ")
+
+
+def test_lower__connections_to_cells_that_nobody_sees__are_left_out_unless_recorded(write_model):
+    path = write_model(DEAF, DEAF_NETWORK, outputs="")
+    model = izhi_models.load(path)
+    unseen, seen = model.lower([]).program, lowered(path, "pop[0]/v").program
+    assert [item.symbol for item in unseen.projections] == []
+    assert [item.symbol for item in seen.projections] == ["own_0", "sum_0"]
+    assert [item.equations for item in unseen.neurons if item.size == 2] == [()]
+    assert "0 projections for 2 projections\n    because no cell sends, and" in show(path)
+    assert "2 projections for 2 projections\n" in show(write_model(DEAF, DEAF_NETWORK))
 
 
 def test_lower__parameter_of_the_start_alone__is_no_part_of_the_program(write_model):
