@@ -23,6 +23,7 @@ from izhi_models.output import BYTES_PER_NUMBER, write_outputs
 from izhi_models.pipeline import Model, Progress, Run, load, quiet, timed
 from izhi_models.places import PICTURES, RECORD, RESULTS, resolve_outputs
 from izhi_models.results import Results
+from izhi_models.rounding import rounded_length
 from izhi_models.simulation import Simulation, without_quantities
 
 OWN = "annarchy"
@@ -149,7 +150,8 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
         progress("write", 0.0)
         written = _write(model, plan, results, folder, settings, run.timings)
     run.close()
-    warnings = (*model.experiment.warnings, *run.warnings)
+    rounded = rounded_length(duration_s, run.simulator.dt_s)
+    warnings = (*model.experiment.warnings, *run.warnings, *rounded)
     return Report(results, *written, run.timings, run.was_cached, warnings)
 
 

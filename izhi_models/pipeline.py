@@ -39,8 +39,9 @@ from izhi_models.lems.settings import apply_settings
 from izhi_models.lems.simulation import Experiment, lower_experiment
 from izhi_models.lems.validate import find_faults
 from izhi_models.library import find_model
-from izhi_models.network import Network, Population, Projection
+from izhi_models.network import Network, Population
 from izhi_models.results import Results
+from izhi_models.rounding import rounded_delays
 from izhi_models.stability import check_step
 from izhi_models.units import TIME, Dimension, parse_quantity
 
@@ -83,8 +84,8 @@ class Run:
 
     @property
     def warnings(self) -> tuple[Diagnostic, ...]:
-        """What the step makes of the model, where the file says something else."""
-        return tuple(short_delays(self.model.network.projections, self.simulator.dt_s))
+        """What the step makes of delays, where the file says something else."""
+        return tuple(rounded_delays(self.model.network.projections, self.simulator.dt_s))
 
     def simulate(
         self,
@@ -468,30 +469,6 @@ class Model:
     def parameter(self, path: str) -> Parameter:
         """Return the parameter at a path: see `Run.set`."""
         return find_parameter(self.declarations, self.experiment.network, path)
-
-
-def short_delays(projections: Iterable[Projection], step_s: float) -> Iterator[Diagnostic]:
-    """Yield a warning for each projection with delays that are shorter than a step.
-
-    A delay of 0 means the next step anyway.
-
-    Parameters
-    ----------
-    projections : iterable of Projection
-    step_s : float
-    """
-    for projection in projections:
-        # A delay of one step may differ from the step in its last digit.
-        short = (projection.delays > 0.0) & (projection.delays < step_s * (1.0 - 1e-9))
-        if short.any():
-            shortest_ms, step_ms = projection.delays[short].min() * 1e3, step_s * 1e3
-            yield Diagnostic(
-                f"the delay of {shortest_ms:g} ms in '{projection.id}' is shorter than the step of "
-                f"{step_ms:g} ms: the event acts in the next step",
-                projection.span,
-                ("choose a shorter step: --dt",),
-                "warning",
-            )
 
 
 def _main_variable(population: Population) -> str | None:

@@ -21,6 +21,7 @@ from izhi_models.annarchy.program import Weights
 from izhi_models.annarchy.synapses import ConnectionSynapse, lower_synapse
 from izhi_models.expr import Expr, Name, names
 from izhi_models.network import PEER, WEIGHT, Block, Connections, Projection, Values, join
+from izhi_models.rounding import in_steps
 from izhi_models.slots import Structures
 
 Targets = dict[str, str]
@@ -122,22 +123,6 @@ class Link:
     def whole(self) -> Block:
         """Return all connections at once."""
         return join(self.blocks())
-
-
-def in_steps(delays_s: NDArray[np.float64], dt_s: float) -> NDArray[np.int32]:
-    """Return delays as numbers of steps, at least one: a spike acts in a later step.
-
-    Parameters
-    ----------
-    delays_s : array (n,)
-        [s]
-    dt_s : float
-        Length of a step. [s]
-    """
-    steps = delays_s / dt_s
-    np.rint(steps, out=steps)
-    np.maximum(steps, 1.0, out=steps)
-    return steps.astype(np.int32)
 
 
 def blocks_in_steps(link: Link, dt_s: float) -> Iterator[wiring.Block]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from izhi_models.annarchy.build import annarchy_folder
 from izhi_models.annarchy.equations import Symbol
-from izhi_models.annarchy.links import Link, in_steps
+from izhi_models.annarchy.links import Link
 from izhi_models.annarchy.lower import Group, Lowering
 from izhi_models.annarchy.names import Identifiers
 from izhi_models.annarchy.plain import Plain, Vocabulary, to_plain
@@ -25,6 +25,7 @@ from izhi_models.annarchy.recorder import Recording
 from izhi_models.annarchy.start import member_values, start_of, states_from_cells
 from izhi_models.annarchy.texts import words
 from izhi_models.annarchy.write import Place, Wording, write_parts
+from izhi_models.rounding import in_steps
 from izhi_models.scripts import Script
 from izhi_models.units import TIME, simulation_unit, to_simulation
 

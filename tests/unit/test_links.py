@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from izhi_models.annarchy.links import Ends, Link, in_steps, lower_links, name_targets
+from izhi_models.annarchy.links import Ends, Link, lower_links, name_targets
 from izhi_models.expr import ONE, Name
 from izhi_models.ir.aggregate import Arrival
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.network import Block, Listed, Projection
+from izhi_models.rounding import in_steps
 
 
 def connections(

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.annarchy.links import in_steps
 from izhi_models.annarchy.lower import Group, kinds_of
 from izhi_models.annarchy.recorder import Recording, recorded_inside, recorded_names
 from izhi_models.exporters.brian2.cells import (
@@ -47,6 +46,7 @@ from izhi_models.exporters.brian2.words import Identifiers, base_unit, quantitie
 from izhi_models.exporters.request import Request
 from izhi_models.ir.linearity import Coupling
 from izhi_models.network import PEER, Block, Connection, Network
+from izhi_models.rounding import in_steps
 from izhi_models.scripts import Script
 from izhi_models.units import NONE, TIME, Dimension
 
