@@ -286,6 +286,7 @@ def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
         **_origin(model, settings),
         "seed": run.simulator.seed,
         "dt_s": run.simulator.dt_s,
+        "record": _recorded(settings),
         "method": settings.method,
         "precision": settings.precision,
         "paradigm": settings.paradigm,
@@ -293,6 +294,12 @@ def _provenance(model: Model, run: Run, settings: Settings) -> dict[str, Any]:
         "program": run.simulator.built.key if run.simulator.built else None,
         "cached": run.was_cached,
     }
+
+
+def _recorded(settings: Settings) -> list[str]:
+    """Return what was recorded besides, each with its period if it has one."""
+    period = "" if settings.every is None else f"@{settings.every}"
+    return [item if "@" in item else f"{item}{period}" for item in settings.record]
 
 
 def _rounded(timings: dict[str, float]) -> dict[str, float]:

@@ -25,7 +25,7 @@ from izhi_models.results import Results
 ALL_TARGETS: Mapping[str, Target] = MappingProxyType({**TARGETS, **ENGINE_TARGETS})
 
 
-_DEFAULTS = {"method": "auto", "precision": "double"}
+_DEFAULTS = {"method": "auto", "precision": "double", "record": ()}
 
 
 def export(

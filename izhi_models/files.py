@@ -27,6 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
         If the system refuses to create, write or rename the file. Nothing is left behind.
     """
     temporary = path.with_name(f".izhi-{secrets.token_hex(8)}")
+    made = [item for item in (path.parent, *path.parent.parents) if not item.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -39,3 +40,6 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # its directory may not exist
             temporary.unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from izhi_models.pipeline import Model
+from izhi_models.results import Results, Trace
 
 
 def assert_same(found: Model, expected: Model, seed: int | None = None) -> None:
@@ -39,3 +40,24 @@ def assert_same(found: Model, expected: Model, seed: int | None = None) -> None:
         seed = plan.seed if seed is None else seed
         assert found.experiment.simulation == replace(plan, seed=seed)
         assert found.experiment.quantities.keys() == expected.experiment.quantities.keys()
+
+
+def assert_same_results(found: Results, expected: Results) -> None:
+    """Assert that two runs sent the same spikes and recorded the same numbers, bit for bit."""
+    assert list(found.spikes) == list(expected.spikes)
+    for name, trains in expected.spikes.items():
+        np.testing.assert_array_equal(found.spikes[name].times_s, trains.times_s, err_msg=name)
+        np.testing.assert_array_equal(found.spikes[name].indices, trains.indices, err_msg=name)
+    pairs = zip(_in_order(found), _in_order(expected), strict=True)
+    for trace, wanted in pairs:
+        assert _key(trace) == _key(wanted)
+        np.testing.assert_array_equal(trace.times, wanted.times, err_msg=wanted.path)
+        np.testing.assert_array_equal(trace.values, wanted.values, err_msg=wanted.path)
+
+
+def _in_order(results: Results) -> list[Trace]:
+    return sorted(results.traces, key=_key)
+
+
+def _key(trace: Trace) -> tuple[str, list[int], int]:
+    return trace.path, trace.indices.tolist(), trace.times.shape[0]

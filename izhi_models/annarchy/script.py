@@ -23,7 +23,7 @@ from izhi_models.annarchy.plain import Plain, Vocabulary, to_plain
 from izhi_models.annarchy.program import WEIGHT
 from izhi_models.annarchy.recorder import Recording
 from izhi_models.annarchy.start import member_values, start_of, states_from_cells
-from izhi_models.annarchy.texts import words
+from izhi_models.annarchy.texts import number_text, words
 from izhi_models.annarchy.write import Place, Wording, write_parts
 from izhi_models.rounding import in_steps
 from izhi_models.scripts import Script
@@ -122,9 +122,10 @@ class _Store:
     def text(self, name: str, values: NDArray[Any]) -> str:
         """Return the text of an array in the script."""
         if values.size and np.all(values == values[0]) and values.size > _LONGEST_LIST:
-            return f"np.full({values.size}, {values[0].item()!r})"
+            return f"np.full({values.size}, {number_text(values[0].item())})"
         if values.size <= _LONGEST_LIST:
-            return f"np.array({values.tolist()!r})"
+            listed = ", ".join(number_text(value) for value in values.tolist())
+            return f"np.array([{listed}])"
         self.arrays[name] = values
         return f'arrays["{name}"]'
 
@@ -446,7 +447,7 @@ def _arrays(
                 text = f"{wording.name(owner)}_lists({text})"
             lines.append(f"{name} = {text}")
         elif owner in links and links[owner].size and symbol != WEIGHT:
-            lines.append(f"{name} = {value!r}")
+            lines.append(f"{name} = {number_text(value)}")
     return lines
 
 

@@ -6,6 +6,7 @@ nothing else may reach it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Set
 
@@ -37,6 +38,11 @@ _TOKEN = re.compile(
 )
 _ASSIGNMENT = re.compile(r"(?P<symbol>\w+) (?P<operator>[-+]?=) (?P<value>.*)")
 _INTEGER_DIVISION = re.compile(r"/ *\d+(?![\w.])|(?<![\w.])(?<!e[-+])\d+ */")
+
+
+def number_text(value: float) -> str:
+    """Return a number as Python reads it, also one that is not finite."""
+    return repr(value) if math.isfinite(value) else f'float("{value}")'
 
 
 def is_symbol(text: str) -> bool:

@@ -15,7 +15,7 @@ from izhi_models.annarchy.program import (
     Synapse,
     verify_program,
 )
-from izhi_models.annarchy.texts import HEAVISIDE, assigned
+from izhi_models.annarchy.texts import HEAVISIDE, assigned, number_text
 
 # A spiking neuron whose condition is constantly false. A rate-coded neuron would do for cells
 # without events, but it must compute and store `r` in every step, and no event could reach it;
@@ -167,7 +167,7 @@ class _Writer:
             value = self._wording.values.get((self._owner, parameter.symbol), 0.0)
             name = self._wording.member(self._owner, parameter.symbol)
             lines.append(
-                f'            "{name}": ann.Parameter({value!r}, "{locality}"),'
+                f'            "{name}": ann.Parameter({number_text(value)}, "{locality}"),'
                 f"{self._comment(parameter.symbol)}"
             )
         lines += ["        },", "        equations=["]
@@ -180,7 +180,7 @@ class _Writer:
         _, _, value = equation.text.partition(" = ")
         left = f"d{name}/dt" if equation.is_ode else name
         start = self._wording.values.get((self._owner, equation.symbol))
-        options = "" if start is None else f", init={start!r}"
+        options = "" if start is None else f", init={number_text(start)}"
         return (
             f'            ann.Variable("{left} = {self.text(value)}"{options}),'
             f"{self._comment(equation.symbol)}"

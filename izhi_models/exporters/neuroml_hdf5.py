@@ -1,43 +1,63 @@
-"""Write networks in NeuroML's HDF5 format.
+"""Write models with the network in NeuroML's HDF5 format.
+
+What stands in the XML of an export stands here too: the network as groups and tables, the
+components that NeuroML's schema allows as text beside it, the rest in the LEMS file.
 
 Source: NeuroML 2, HDF5 format, as libNeuroML reads it; for the groups see `lems.hdf5`. Numbers are
-written in double precision.
+written in double precision. Groups are in the order in which they were created, which is that of
+the network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import h5py
 import numpy as np
+from lxml import etree
 from numpy.typing import NDArray
 
-from izhi_models.errors import Diagnostic, Source, UnsupportedError
+from izhi_models.errors import Diagnostic, UnsupportedError
+from izhi_models.exporters.hdf5_tables import (
+    CONNECTIONS,
+    INPUTS,
+    PLACES,
+    Table,
+    blocks,
+    population_of,
+)
 from izhi_models.exporters.lems_file import (
     check_name,
     check_places,
-    core_files,
     lems_file,
+    remarks,
     write_lines,
 )
-from izhi_models.exporters.markup import Markup, component_markup
+from izhi_models.exporters.markup import Markup, Node, Verbatim
 from izhi_models.exporters.names import identifier, unique
+from izhi_models.exporters.neuroml import Collected, collect
 from izhi_models.exporters.request import Request
-from izhi_models.exporters.simulation import simulation_markup
-from izhi_models.exporters.used import used_components
 from izhi_models.files import replacing
-from izhi_models.lems.components import Component, Model
-from izhi_models.lems.elements import Document
-from izhi_models.lems.schema import NAMESPACE, check_schema, document_order
-from izhi_models.network import WEIGHT, Input, Network, Parts, Population, Projection
+from izhi_models.lems.components import Component
+from izhi_models.lems.rules import find_rules
+from izhi_models.lems.schema import NAMESPACE, document_order
 
 _ATTACHMENT = "synapses"  # the format names no other
-_ZERO_CELSIUS_K = Decimal("273.15")
 _CHUNK_ROWS = 2**16
 _LONGEST_ATTRIBUTE = 2**16 - 512  # bytes, in files that old libraries can read
+_SINGLES = ("synapticConnection", "synapticConnectionWD")
+# By kind of projection: what its connections name.
+_PROJECTIONS = {
+    "projection": (),
+    "electricalProjection": ("synapse",),
+    "continuousProjection": ("preComponent", "postComponent"),
+}
+_HELD = {"population", *_PROJECTIONS, *_SINGLES, "explicitInput", "inputList"}
+_PASSED_OVER = {"notes", "annotation", "property", "region", "space"}
+_ENDS = ("presynapticPopulation", "postsynapticPopulation")
 
 
 def write_neuroml_hdf5(request: Request, path: Path) -> tuple[Path, ...]:
@@ -59,77 +79,82 @@ def write_neuroml_hdf5(request: Request, path: Path) -> tuple[Path, ...]:
     InputError
         If the path does not end in `.xml`, or names a file of the model, or cannot be written.
     UnsupportedError
-        If the model has what the format cannot hold, such as ComponentTypes of the user.
+        If the network has what the format cannot hold.
     """
     check_name(path)
-    experiment = request.experiment
-    model, target = experiment.model, experiment.target
-    if target.network is not target.component or not target.component.type.is_a("network"):
+    model, target = request.experiment.model, request.experiment.target
+    if target.network is not target.component:
         message = f"'{target.component.id}' is no network of NeuroML, which is all that HDF5 holds"
         raise UnsupportedError(Diagnostic(message, target.component.span))
+    _check_kinds(target.component)
+    _check_counts(request)
+    parts = collect(request)
+    network = next(
+        item
+        for items in (parts.document, parts.rest)
+        for item in items
+        if item.attributes.get("id") == target.component.id
+    )
     stem = path.name.removesuffix(".xml").removeprefix("LEMS_")
     beside = path.with_name(f"{stem}.net.nml.h5")
     check_places(model, (path, beside))
-    used = [target.component, *_components(model, experiment.network)]
+    rest = [item for item in parts.rest if item is not network]
     with replacing(path) as main:
-        included = [*core_files(model, used), beside.name]
-        write_lines(main, lems_file(request, included, (), (), simulation_markup(request)))
-        write_hdf5_network(model, experiment.network, beside)
+        included = [*parts.included, beside.name]
+        write_lines(main, lems_file(request, included, parts.types, rest, parts.simulation))
+        with replacing(beside) as temporary:
+            _write(request, parts, network, identifier(stem), temporary)
     return path, beside
 
 
-def write_hdf5_network(model: Model, network: Network, path: Path) -> None:
-    """Write a network, with the components that it uses.
-
-    Parameters
-    ----------
-    model : Model
-        Declares the components.
-    network : Network
-    path : Path
-        Such as ``net.nml.h5``; a file of this name is replaced.
-
-    Raises
-    ------
-    UnsupportedError
-        If it has what the format cannot hold, such as ComponentTypes of the user.
-    InputError
-        If the file cannot be written.
-    """
-    for population in network.populations.values():
-        if population.compartments is not None:
+def _check_kinds(network: Component) -> None:
+    """Raise `UnsupportedError` if a network, or something in it, is not of NeuroML's own kinds."""
+    rules = {id(item) for item in find_rules(network)}
+    for item in (network, *(child for _, child in network.all_children())):
+        if id(item) in rules:
+            continue
+        is_known = item is network or item.element.tag in _HELD | _PASSED_OVER
+        if not item.type.element.document.is_core or not is_known:
             raise UnsupportedError(
                 Diagnostic(
-                    f"the cells of '{population.id}' have several compartments, and cannot be "
-                    "written to this format yet",
-                    notes=("NeuroML's own tools write it from XML: pynml -hdf5",),
+                    f"'{item.id}' is a {item.type.name}, and NeuroML's HDF5 format holds only "
+                    "networks of NeuroML's own types",
+                    item.span,
                 )
             )
-    if network.parts is None:
-        raise UnsupportedError(f"what holds '{network.id}' cannot be written to this format")
-    parts = network.parts
-    components = _document(network, _components(model, network))
-    version = "latest" if len(components) > _LONGEST_ATTRIBUTE else "earliest"
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver=version) as file:
+
+
+def _check_counts(request: Request) -> None:
+    """Raise `UnsupportedError` if a path would mean another connection: they are counted."""
+    network = request.experiment.target.component
+    tags = {child.element.tag for _, child in network.all_children()}
+    counted = (item for item in request.experiment.quantities.values() if item.connection)
+    first = next(counted, None)
+    has_projections = "projection" in tags or bool(find_rules(network))
+    if first is not None and tags & set(_SINGLES) and has_projections:
+        raise UnsupportedError(
+            f"'{first.path}' counts connections in the order of the file, and HDF5 keeps single "
+            "ones after those of projections"
+        )
+
+
+def _write(request: Request, parts: Collected, network: Markup, name: str, path: Path) -> None:
+    components = _document(request, parts, network, name)
+    texts = [item.text for child in network.walk() for item in child.children if _is_notes(item)]
+    longest = max(len(text.encode("utf-8")) for text in (components, *texts))
+    version = "latest" if longest > _LONGEST_ATTRIBUTE else "earliest"
+    with h5py.File(path, "w", libver=version) as file:
         top = file.create_group("neuroml")
-        _name(top, id=identifier(network.id), neuroml_top_level=components)
-        group = top.create_group("network")
-        _name(group, id=identifier(network.id))
-        if "temperature" in network.shared:
-            kelvin = Decimal(repr(network.shared["temperature"][1]))
-            _name(group, temperature=f"{kelvin - _ZERO_CELSIUS_K} degC")
-        for population in network.populations.values():
-            _write_population(group, population)
-        taken: set[str] = set()
-        for projection in parts.projections:
-            if projection.port:
-                message = f"'{projection.id}' sends events to cells without a synapse"
-                raise UnsupportedError(Diagnostic(message, projection.span))
-            if not projection.is_continuous:
-                _write_events(group, projection, unique(projection.id, taken))
-        for pre, post in _pairs(model, network.id, parts):
-            _write_continuous(model, group, pre, post, unique(post.id, taken))
-        _write_inputs(group, parts)
+        _name(top, id=name, notes=remarks(request), neuroml_top_level=components)
+        _Writer(request, top.create_group("network", track_order=True)).write(network)
+
+
+def _document(request: Request, parts: Collected, network: Markup, name: str) -> str:
+    """Return the components as a NeuroML document."""
+    order = document_order()
+    components = [item for item in parts.document if item is not network]
+    components.sort(key=lambda item: order[item.tag])
+    return "".join(Markup("neuroml", {"xmlns": NAMESPACE, "id": name}, [*components]).lines())
 
 
 def _name(item: Any, **attributes: str) -> None:
@@ -137,7 +162,179 @@ def _name(item: Any, **attributes: str) -> None:
         item.attrs[name] = np.bytes_(text.encode("utf-8"))
 
 
-def _write_table(group: Any, name: str, columns: dict[str, Any], size: int) -> None:
+class _Writer:
+    """Writes the groups of a network.
+
+    Parameters
+    ----------
+    request : Request
+    group : h5py.Group
+        Of the network.
+    """
+
+    def __init__(self, request: Request, group: Any) -> None:
+        self._group = group
+        self._model = request.experiment.model
+        self._units = self._model.types.units
+        self._populations = request.experiment.network.populations
+        self._taken: set[str] = set()
+
+    def write(self, network: Markup) -> None:
+        """Write a network."""
+        attributes = network.attributes
+        _name(self._group, id=attributes["id"])
+        if "temperature" in attributes:
+            _name(self._group, temperature=attributes["temperature"])
+        _tell(self._group, network.children)
+        children = [item for item in network.children if isinstance(item, Markup)]
+        for child in children:
+            if child.tag == "population":
+                self._population(child)
+        for child in children:
+            if child.tag in _PROJECTIONS:
+                self._projection(child)
+        self._singles(network.children)
+        self._explicit(item for item in children if item.tag == "explicitInput")
+        for child in children:
+            if child.tag == "inputList":
+                self._inputs(child)
+
+    def _population(self, population: Markup) -> None:
+        attributes = population.attributes
+        group = self._group.create_group(f"population_{unique(attributes['id'], self._taken)}")
+        _name(group, id=attributes["id"], component=attributes["component"])
+        _tell(group, population.children)
+        group.attrs["size"] = self._populations[attributes["id"]].size
+        table = Table(attributes["id"], PLACES, {"i", "j", "k"}, self._units)
+        for form, size, columns in blocks(population.children):
+            if form.tag == "instance":
+                table.add(form, size, columns)
+        if table.size:
+            _name(group, type="populationList")
+            places = table.columns("xyz")
+            places.pop("id", None)  # places are in the order of the cells
+            _write_table(group, attributes["id"], places, table.size)
+
+    def _projection(self, projection: Markup) -> None:
+        """Write a projection; as several if its connections have components of their own."""
+        kind, attributes = projection.tag, projection.attributes
+        words = _PROJECTIONS[kind]
+        tables: dict[tuple[str, ...], Table] = {}
+        for form, size, columns in blocks(projection.children):
+            if form.tag == "property":
+                continue
+            key = tuple(form.attributes[word] for word in words)
+            if key not in tables:
+                named = {*words, "destination"}
+                tables[key] = Table(attributes["id"], CONNECTIONS, named, self._units)
+            self._check_destination(form, attributes["postsynapticPopulation"])
+            tables[key].add(form, size, columns)
+        ends = {name: attributes[name] for name in _ENDS}
+        for key, table in tables.items():
+            shared = dict(zip(words, key, strict=True)) or {"synapse": attributes["synapse"]}
+            name = unique(attributes["id"], self._taken)
+            self._connections(kind, name, ends | shared, table)
+
+    def _connections(self, kind: str, name: str, words: dict[str, str], table: Table) -> None:
+        group = self._group.create_group(f"projection_{name}")
+        _name(group, id=name, type=kind, **words)
+        always = () if kind == "projection" else ("id",)
+        _write_table(group, name, table.columns(always), table.size)
+
+    def _singles(self, children: Iterable[Node]) -> None:
+        """Write connections that are no part of a projection, by synapse and populations."""
+        tables: dict[str, dict[tuple[str, str], Table]] = {}
+        for form, size, columns in blocks(children):
+            if form.tag not in _SINGLES:
+                continue
+            synapse = form.attributes["synapse"]
+            ends = (population_of(form.attributes["from"]), population_of(form.attributes["to"]))
+            self._check_destination(form, ends[1])
+            of_ends = tables.setdefault(synapse, {})
+            if ends not in of_ends:
+                name = f"{ends[0]} to {ends[1]}"
+                named = {"synapse", "destination"}
+                of_ends[ends] = Table(name, CONNECTIONS, named, self._units)
+            of_ends[ends].add(form, size, columns)
+        for synapse, of_ends in tables.items():
+            for ends, table in of_ends.items():
+                name = unique(f"{ends[0]}_to_{ends[1]}_by_{synapse}", self._taken)
+                words = {**dict(zip(_ENDS, ends, strict=True)), "synapse": synapse}
+                self._connections("projection", name, words, table)
+
+    def _check_destination(self, form: Markup, population: str) -> None:
+        """Raise unless a connection is to where one goes that does not say it."""
+        first = self._lists(population)[0]
+        self._check_attached(form, population, form.attributes.get("destination") or first, first)
+
+    def _check_attached(self, form: Markup, population: str, found: str, wanted: str) -> None:
+        if found != wanted:
+            raise UnsupportedError(
+                f"<{form.tag}> is attached to '{found}' of '{population}', "
+                f"and the format knows '{wanted}' only"
+            )
+
+    def _explicit(self, inputs: Iterable[Markup]) -> None:
+        """Write inputs that are no part of a list: those that follow each other as one."""
+
+        def key(item: Markup) -> tuple[str, str]:
+            return item.attributes["input"], population_of(item.attributes["target"])
+
+        for (component, population), items in groupby(inputs, key):
+            name = unique(f"{component}_{population}", self._taken)
+            table = Table(name, INPUTS, {"input", "destination"}, self._units)
+            for item in items:
+                self._check_input(item, population)
+                table.add(item, 1, {})
+            self._input_table(name, component, population, table)
+
+    def _inputs(self, inputs: Markup) -> None:
+        component, population = (inputs.attributes[name] for name in ("component", "population"))
+        name = unique(inputs.attributes["id"], self._taken)
+        table = Table(name, INPUTS, {"destination"}, self._units)
+        for form, size, columns in blocks(inputs.children):
+            if form.tag == "property":
+                continue
+            self._check_input(form, population)
+            table.add(form, size, columns)
+        if table.size:
+            self._input_table(name, component, population, table)
+
+    def _check_input(self, form: Markup, population: str) -> None:
+        lists = self._lists(population)
+        destination = form.attributes.get("destination")
+        found = destination if destination in lists else lists[0]
+        self._check_attached(form, population, found, _ATTACHMENT)
+
+    def _lists(self, population: str) -> list[str]:
+        """Return the names of the lists of a cell: it has one, since something is attached."""
+        return list(
+            self._model.components[self._populations[population].component].type.attachments
+        )
+
+    def _input_table(self, name: str, component: str, population: str, table: Table) -> None:
+        group = self._group.create_group(f"inputList_{name}")
+        _name(group, id=name, component=component, population=population)
+        columns = table.columns(("id", "segment_id", "fraction_along"))
+        _write_table(group, name, columns, table.size)
+
+
+def _is_notes(node: Node) -> TypeGuard[Verbatim]:
+    return isinstance(node, Verbatim) and node.text.startswith("<notes")
+
+
+def _tell(group: Any, children: Iterable[Node]) -> None:
+    """Write notes and properties, as libNeuroML does."""
+    for child in children:
+        if _is_notes(child):
+            notes = etree.fromstring(child.text, etree.XMLParser(recover=True))
+            _name(group, notes="".join(notes.itertext()))
+        elif isinstance(child, Markup) and child.tag == "property":
+            attributes = child.attributes
+            _name(group, **{f"property:{attributes['tag']}": attributes["value"]})
+
+
+def _write_table(group: Any, name: str, columns: dict[str, NDArray[Any]], size: int) -> None:
     table = np.empty((size, len(columns)))
     for number, column in enumerate(columns.values()):
         table[:, number] = column
@@ -146,149 +343,3 @@ def _write_table(group: Any, name: str, columns: dict[str, Any], size: int) -> N
     dataset = group.create_dataset(name, data=table, chunks=chunk, compression=1, shuffle=True)
     for number, column_name in enumerate(columns):
         _name(dataset, **{f"column_{number}": column_name})
-
-
-def _write_population(network: Any, population: Population) -> None:
-    group = network.create_group(f"population_{population.id}")
-    _name(group, id=population.id, component=population.component)
-    group.attrs["size"] = population.size
-    if population.positions is not None:
-        _name(group, type="populationList")
-        axes = dict(zip("xyz", population.positions.T, strict=True))
-        _write_table(group, population.id, axes, population.size)
-
-
-def _write_events(network: Any, projection: Projection, name: str) -> None:
-    group = _projection(network, name, "projection", projection.pre, projection.post)
-    _name(group, synapse=projection.synapse)
-    columns: dict[str, Any] = {
-        "pre_cell_id": projection.pre_cells,
-        "post_cell_id": projection.post_cells,
-    }
-    if projection.has_weights:
-        columns["weight"] = projection.weights
-        columns["delay"] = _milliseconds(projection.delays)
-    _write_table(group, name, columns, projection.size)
-
-
-def _write_continuous(
-    model: Model, network: Any, pre: Projection, post: Projection, name: str
-) -> None:
-    """Write a connection of two cells, given as what is attached to each."""
-    electrical = model.components[post.synapse].type.is_a("gapJunction")
-    kind = "electricalProjection" if electrical else "continuousProjection"
-    group = _projection(network, name, kind, post.pre, post.post)
-    if electrical:
-        _name(group, synapse=post.synapse)
-    else:
-        _name(group, preComponent=pre.synapse, postComponent=post.synapse)
-    columns: dict[str, Any] = {
-        "id": np.arange(post.size),
-        "pre_cell_id": post.pre_cells,
-        "post_cell_id": post.post_cells,
-    }
-    if post.has_weights:
-        columns["weight"] = post.weights
-    _write_table(group, name, columns, post.size)
-
-
-def _projection(network: Any, name: str, kind: str, pre: str, post: str) -> Any:
-    group = network.create_group(f"projection_{name}")
-    _name(group, id=name, type=kind, presynapticPopulation=pre, postsynapticPopulation=post)
-    return group
-
-
-def _pairs(model: Model, network: str, parts: Parts) -> Iterator[tuple[Projection, Projection]]:
-    """Yield what is attached to the first and to the second cells of continuous projections."""
-    rest = [item for item in parts.projections if item.is_continuous]
-    while rest:
-        one = rest.pop(0)
-        other = next(item for item in rest if _is_other_end(one, item))
-        rest.remove(other)
-        declared = model.components[network].children
-        first = next(
-            item.texts["presynapticPopulation"]
-            for items in declared.values()
-            for item in items
-            if item.id == one.id
-        )
-        yield (one, other) if one.post == first else (other, one)
-
-
-def _is_other_end(one: Projection, other: Projection) -> bool:
-    return (
-        (one.id, one.pre, one.post) == (other.id, other.post, other.pre)
-        and np.array_equal(one.pre_cells, other.post_cells)
-        and np.array_equal(one.post_cells, other.pre_cells)
-    )
-
-
-def _write_inputs(network: Any, parts: Parts) -> None:
-    lists: dict[tuple[str, str], list[Input]] = {}
-    for source in parts.inputs:
-        if source.attachment != _ATTACHMENT:
-            raise UnsupportedError(
-                f"'{source.id}' is attached to '{source.attachment}' of '{source.population}', "
-                f"and the format knows '{_ATTACHMENT}' only"
-            )
-        lists.setdefault((source.id, source.population), []).append(source)
-    for (component, population), sources in lists.items():
-        name = f"{component}_{population}"
-        group = network.create_group(f"inputList_{name}")
-        _name(group, id=name, component=component, population=population)
-        cells = np.concatenate([item.cells for item in sources])
-        weights = np.concatenate(
-            [np.broadcast_to(item.values.get(WEIGHT, 1.0), item.cells.size) for item in sources]
-        )
-        columns: dict[str, Any] = {"id": np.arange(cells.size), "target_cell_id": cells}
-        columns |= {"segment_id": 0.0, "fraction_along": 0.5}
-        if (weights != 1.0).any():
-            columns["weight"] = weights
-        _write_table(group, name, columns, cells.size)
-
-
-def _milliseconds(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return times such that reading them gives the same seconds again."""
-    distinct, which = np.unique(seconds, return_inverse=True)
-    shifted = [float(Decimal(repr(value)).scaleb(3)) for value in distinct.tolist()]
-    return np.array(shifted)[which]
-
-
-# Components
-
-
-def _components(model: Model, network: Network) -> list[Component]:
-    """Return the components that a network uses, in the order of the schema.
-
-    Raises
-    ------
-    UnsupportedError
-        If one is not of NeuroML's own types.
-    """
-    names = {item.synapse for item in network.projections}
-    for population in network.populations.values():
-        names |= {population.component, *(placed.id for placed in population.attached)}
-    order = document_order()
-    used = used_components(model, names)
-    used.sort(key=lambda item: order.get(item.type.name, len(order)))
-    for component in used:
-        if not component.type.element.document.is_core or component.element.get("extends"):
-            raise UnsupportedError(
-                Diagnostic(
-                    f"'{component.id}' is a {component.type.name}, and NeuroML's HDF5 format "
-                    "holds only components of NeuroML's own types",
-                    component.span,
-                )
-            )
-    return used
-
-
-def _document(network: Network, components: Iterable[Component]) -> str:
-    """Return components as a NeuroML document."""
-    document = Markup("neuroml", {"xmlns": NAMESPACE, "id": identifier(network.id)})
-    document.children += [component_markup(item) for item in components]
-    text = "".join(document.lines())
-    faults = list(check_schema(Document(Source(Path(network.id), text), [text.encode("utf-8")])))
-    if faults:
-        raise UnsupportedError(*faults)
-    return text

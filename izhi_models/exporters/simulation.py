@@ -38,7 +38,8 @@ def simulation_markup(request: Request) -> Markup:
     if plan is None or request.seed != plan.seed:
         _set_seed(markup, request, plan)
     if request.asked:
-        quantities = [item for path in request.asked for item in experiment.resolve(path)]
+        paths = (text.partition("@")[0] for text in request.asked)  # LEMS knows no period
+        quantities = [item for path in paths for item in experiment.resolve(path)]
         markup.children.append(_output(request, quantities, _taken(markup)))
     return markup
 

@@ -59,6 +59,7 @@ class _Group:
         self.post = post
         self.weights = Gathered(np.float64)
         self.delays = Gathered(np.float64)
+        self.has_weights = False
         self._orders: list[int] = []
         self._counts: list[int] = []
 
@@ -198,6 +199,7 @@ def _add(
     group.pre.add(connection, pre_cell)
     group.post.add(connection, post_cell)
     group.weights.add(connection, "weight", connection.values.get("weight", 1.0))
+    group.has_weights |= "weight" in connection.type.parameters
     group.delays.add(connection, "delay", connection.values.get("delay", 0.0))
     group.come(connection, order)
 
@@ -254,7 +256,7 @@ def _projection(
                 group.delays.shortest(),
             )
         ),
-        has_weights="weight" in group.first.type.parameters,
+        has_weights=group.has_weights,
         order=group.order(),
         span=group.first.span,
         post_segments=group.post.segments(),

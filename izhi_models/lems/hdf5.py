@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 import h5py
 import numpy as np
@@ -46,6 +46,8 @@ _CONNECTIONS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 _WITHOUT_EFFECT = {"weight": ' weight="1"', "delay": ' delay="0 ms"'}
 _ROWS_AT_ONCE = 2**18
+_METADATA = ("notes", "property")
+_PROPERTY = "property:"  # begins the names of such attributes
 # How the columns are called where the dataset does not say it.
 _UNNAMED = {3: ("x", "y", "z"), 4: ("id", "x", "y", "z")}
 
@@ -146,7 +148,8 @@ def read_hdf5(path: Path) -> Document:
         raise InputError(Diagnostic(f"{path} is damaged or cut off", notes=notes)) from None
     document = Document(Source(path, text), [text.encode("utf-8")])
     document.sha256 = digest
-    for parent, rows in zip(document.root.children[-1].children, lists, strict=True):
+    parents = (item for item in document.root.children[-1].children if item.tag not in _METADATA)
+    for parent, rows in zip(parents, lists, strict=True):
         if rows is not None and rows.size > 1:
             place = Path(f"{path}:{rows.name}")
             parent.children[-1].rows = table_after_first(
@@ -172,11 +175,12 @@ class _Reader:
         network = self._group(group, "network")
         parts: list[str] = []
         lists: list[_List | None] = []
-        # The NeuroML schema fixes the order of elements.
+        # As they were created, where the file tells; the schema fixes the order of kinds.
+        names = list(network) if _tells_order(network) else sorted(network)
         projections = [functools.partial(self._projection, kind) for kind in _CONNECTIONS]
         parsers: list[_Parser] = [self._population, *projections, self._inputs]
         for parse in parsers:
-            for name in sorted(network):
+            for name in names:
                 made = parse(network, name)
                 if made is not None:
                     parts.append(made[0])
@@ -184,7 +188,7 @@ class _Reader:
         attributes = _attributes(network, "id", "temperature")
         if "temperature" in attributes:
             attributes += ' type="networkWithTemperature"'
-        opening = f"<network{attributes}>"
+        opening = f"<network{attributes}>{_metadata(network)}"
         body = "\n".join((opening, *parts, "</network>"))
         return f"{self._components(group)}{body}\n</neuroml>\n", lists
 
@@ -217,11 +221,13 @@ class _Reader:
         rows = self._rows(group, "<instance {id}><location{rest}/></instance>", columns)
         attributes = _attributes(group, "id", "component")
         if rows is not None:
-            return _nested(f'population{attributes} type="populationList"', rows), rows
+            opening = f'population{attributes} type="populationList"'
+            return _nested(opening, rows, _metadata(group)), rows
         size = _attribute(group, "size")
         if size is None:
             raise self._fault(f"'{group.name}' has neither a size nor a table of places")
-        return _nested(f"population{attributes}{_written({'size': size})}", None), None
+        opening = f"population{attributes}{_written({'size': size})}"
+        return _nested(opening, None, _metadata(group)), None
 
     def _projection(self, kind: str, network: Any, name: str) -> tuple[str, _List | None] | None:
         if not name.startswith("projection_"):
@@ -359,9 +365,25 @@ def _with_suffix(rows: _List, tag: str, suffix: str, given: Sequence[str]) -> _L
     return replace(rows, form=form)
 
 
-def _nested(opening: str, rows: _List | None) -> str:
+def _nested(opening: str, rows: _List | None, metadata: str = "") -> str:
     first = "" if rows is None else f"\n{rows.element(0)}\n"
-    return f"<{opening}>{first}</{opening.partition(' ')[0]}>"
+    return f"<{opening}>{metadata}{first}</{opening.partition(' ')[0]}>"
+
+
+def _tells_order(group: Any) -> bool:
+    return bool(group.id.get_create_plist().get_link_creation_order() & h5py.h5p.CRT_ORDER_TRACKED)
+
+
+def _metadata(group: Any) -> str:
+    """Return the notes and properties of a group as XML."""
+    notes = _attribute(group, "notes")
+    lines = [f"<notes>{escape(notes)}</notes>"] if notes else []
+    for name in group.attrs:
+        value = _attribute(group, name)
+        if name.startswith(_PROPERTY) and value is not None:
+            words = {"tag": name.removeprefix(_PROPERTY), "value": value}
+            lines.append(f"<property{_written(words)}/>")
+    return "".join(lines)
 
 
 def _own(group: Any, name: str) -> Any:

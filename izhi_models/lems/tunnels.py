@@ -54,6 +54,7 @@ class _Group:
         self.read = read
         self.cells = cells
         self.weights = Gathered(np.float64)
+        self.has_weights = False
         self.numbers: list[NDArray[np.int64]] = []
 
 
@@ -102,6 +103,7 @@ def _lower_projection(
             group.cells.add(connection, cells[end])
             group.read.add(connection, cells[1 - end])
             group.weights.add(connection, "weight", connection.values.get("weight", 1.0))
+            group.has_weights |= "weight" in connection.type.parameters
             group.numbers.append(np.arange(number, following))
         number = following
     raise_if_errors(faults)
@@ -203,7 +205,7 @@ def _projection(
         connections=Listed(
             Block(group.read.array(), group.cells.array(), group.weights.shortest(), np.zeros(1))
         ),
-        has_weights="weight" in group.first.type.parameters,
+        has_weights=group.has_weights,
         is_continuous=True,
         span=group.first.span,
     )

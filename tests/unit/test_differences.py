@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from izhi_models import export
 from izhi_models.checks import Diff, diff
 from izhi_models.checks.differences.expressions import is_same
 from izhi_models.cli import commands
 from izhi_models.errors import CheckError, InputError
-from izhi_models.exporters.neuroml_hdf5 import write_hdf5_network
 from izhi_models.expr import parse_expression
 from izhi_models.library import models_folder
-from izhi_models.pipeline import load
 from izhi_models.results import Results, SpikeTrains, Trace
 from izhi_models.units import VOLTAGE
 from tests.conftest import CELL, OUTPUT, POPULATION, SIMULATION, WriteModel
@@ -272,11 +271,10 @@ def test_a_rule_is_equal_to_the_list_that_it_makes(compare: Callable[..., Diff])
 def test_a_network_is_equal_in_hdf5(write_model: WriteModel, tmp_path: Path) -> None:
     listed = network(WD.format(0, 0, 1, 0.5, "1ms") + WD.format(1, 1, 2, 2, "2ms"))
     path = write_model(IAF + SYNAPSE, listed, None)
-    model = load(path)
-    write_hdf5_network(model.declarations, model.network, tmp_path / "net.nml.h5")
-    assert diff(path, tmp_path / "net.nml.h5").is_equal
+    export(path, "neuroml-hdf5", tmp_path / "net.xml", duration="1 ms")
+    assert diff(path, tmp_path / "net.net.nml.h5").is_equal
     other = write_model(IAF + SYNAPSE, listed.replace('"0.5"', '"0.6"'), None, name="other.xml")
-    assert where(diff(other, tmp_path / "net.nml.h5")) == ["pop -> pop through ampa, weight"]
+    assert where(diff(other, tmp_path / "net.net.nml.h5")) == ["pop -> pop through ampa, weight"]
 
 
 def test_weights_delays_and_connections_that_differ_are_told(compare: Callable[..., Diff]) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from izhi_models import export
 from izhi_models.errors import InputError, UnsupportedError
-from izhi_models.exporters.neuroml_hdf5 import write_hdf5_network
 from izhi_models.lems.hdf5 import read_hdf5
 from izhi_models.library import models_folder
 from izhi_models.pipeline import load
+from tests.round_trip import assert_same
 
 CELLS = """<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="doc">
   <expOneSynapse id="syn" gbase="1nS" erev="0mV" tauDecay="1ms"/>
@@ -130,19 +130,20 @@ def test_an_hdf5_file_of_the_network_alone_is_included(tmp_path, xml):
     assert_equal(load(including).network, load(xml).network)
 
 
+def written(path, folder):
+    """Write a network as HDF5 and return the file."""
+    return export(path, "neuroml-hdf5", folder / "own.xml", duration="1 ms")[1]
+
+
 def test_what_is_written_is_read_again_as_it_was(tmp_path, xml):
-    model = load(xml)
-    write_hdf5_network(model.declarations, model.network, tmp_path / "own.nml.h5")
-    assert_equal(load(tmp_path / "own.nml.h5").network, model.network)
+    assert_equal(load(written(xml, tmp_path)).network, load(xml).network)
 
 
 def test_libneuroml_reads_what_is_written(tmp_path, xml):
-    model = load(xml)
-    path = tmp_path / "own.nml.h5"
-    write_hdf5_network(model.declarations, model.network, path)
+    path = written(xml, tmp_path)
     document = neuroml.loaders.read_neuroml2_file(str(path), optimized=False)
     (network,) = document.networks
-    assert network.temperature == "32.00 degC"
+    assert network.temperature == "32 degC"
     assert [(item.id, item.get_size()) for item in network.populations] == [("a", 7), ("b", 9)]
     assert [
         (i.location.x, i.location.y, i.location.z) for i in network.populations[0].instances
@@ -188,9 +189,7 @@ def test_the_optimised_loader_of_libneuroml_reads_what_is_written(tmp_path):
         '<projection id="p" presynapticPopulation="a" postsynapticPopulation="a" synapse="syn">'
         f"{connections}</projection></network></neuroml>"
     )
-    model = load(tmp_path / "net.nml")
-    path = tmp_path / "own.h5"
-    write_hdf5_network(model.declarations, model.network, path)
+    path = written(tmp_path / "net.nml", tmp_path)
     loader = neuroml.loaders.NeuroMLHdf5Loader
     (projection,) = loader.load(str(path), optimized=True).networks[0].projections
     table = projection.connections.array
@@ -240,21 +239,143 @@ def test_what_holds_a_network_cannot_be_written(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_types_of_the_user_cannot_be_written(tmp_path):
-    path = tmp_path / "own.xml"
-    path.write_text(
-        """<Lems><Include file="Cells.xml"/><Include file="Networks.xml"/>
+OWN = """<Lems><Include file="Cells.xml"/><Include file="Networks.xml"/>
   <ComponentType name="myCell" extends="baseSpikingCell">
   <Constant name="SEC" dimension="time" value="1s"/><Dynamics>
     <StateVariable name="x"/><TimeDerivative variable="x" value="1/SEC"/>
   </Dynamics></ComponentType>
+  <ComponentType name="myPopulation" extends="population"/>
+  <ComponentType name="myNet" extends="network"/>
   <myCell id="mine"/>
-  <network id="net"><population id="p" component="mine" size="2"/></network></Lems>"""
+  {}</Lems>"""
+
+
+def test_types_of_the_user_stand_in_the_lems_file(tmp_path):
+    path = tmp_path / "own.xml"
+    path.write_text(
+        OWN.format('<network id="net"><population id="p" component="mine" size="2"/></network>')
     )
-    model = load(path)
-    with pytest.raises(UnsupportedError, match="'mine' is a myCell"):
-        export(model, "neuroml-hdf5", tmp_path / "own" / "x.xml", duration="1 ms")
+    lems, _ = export(path, "neuroml-hdf5", tmp_path / "own" / "x.xml", duration="1 ms")
+    assert_equal(load(lems).network, load(path).network)
+    assert '<ComponentType name="myCell"' in lems.read_text()
+    assert '<ComponentType name="myPopulation"' not in lems.read_text()
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            '<network id="net"><myPopulation id="p" component="mine" size="2"/></network>',
+            "'p' is a",
+        ),
+        ('<myNet id="net"><population id="p" component="mine" size="2"/></myNet>', "'net' is a my"),
+    ],
+)
+def test_networks_of_the_users_types_cannot_be_written(tmp_path, network, message):
+    path = tmp_path / "own.xml"
+    path.write_text(OWN.format(network))
+    with pytest.raises(UnsupportedError, match=message):
+        export(path, "neuroml-hdf5", tmp_path / "own" / "x.xml", duration="1 ms")
     assert not (tmp_path / "own").exists()
+
+
+def network_of(tmp_path, inside, cells=CELLS):
+    path = tmp_path / "net.nml"
+    path.write_text(f'{cells}<network id="net">{inside}</network></neuroml>')
+    return path
+
+
+TWO = """<ComponentType name="two" extends="baseCellMembPot">
+    <Parameter name="start" dimension="voltage"/><Attachments name="fast" type="baseSynapse"/>
+    <Attachments name="slow" type="baseSynapse"/>
+    <Dynamics><StateVariable name="v" dimension="voltage" exposure="v"/>
+    <DerivedVariable name="i" dimension="current" select="fast[*]/i" reduce="add"/>
+    <DerivedVariable name="j" dimension="current" select="slow[*]/i" reduce="add"/>
+    <OnStart><StateAssignment variable="v" value="start"/></OnStart>
+    <OnCondition test="v .gt. start"><EventOut port="spike"/></OnCondition></Dynamics>
+    </ComponentType>
+  <ComponentType name="lone" extends="synapticConnection"><Parameter name="x" dimension="none"/>
+    </ComponentType>
+  <two id="cell" start="1mV"/><expOneSynapse id="s" gbase="1nS" erev="0mV" tauDecay="1ms"/>
+  <network id="net"><population id="a" component="cell" size="2"/>{}</network>"""
+
+
+@pytest.mark.parametrize(
+    ("single", "message"),
+    [
+        ('destination="slow"', "'slow' of 'a', and the format knows 'fast' only"),
+        ('type="lone" x="1"', "is a lone, and NeuroML's HDF5 format holds only networks of"),
+    ],
+)
+def test_what_the_tables_do_not_hold_is_refused(tmp_path, single, message):
+    path = tmp_path / "net.xml"
+    connection = f'<synapticConnection from="a[0]" to="a[1]" synapse="s" {single}/>'
+    includes = '<Include file="Cells.xml"/><Include file="Networks.xml"/>'
+    path.write_text(f"<Lems>{includes}{TWO.format(connection)}</Lems>")
+    with pytest.raises(UnsupportedError, match=message):
+        written(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_populations_stay_in_their_order(tmp_path):
+    names = ["z", "b", "y", "a"]
+    populations = [f'<population id="{name}" component="iaf" size="2"/>' for name in names]
+    path = written(network_of(tmp_path, "".join(populations)), tmp_path)
+    assert list(load(path).network.populations) == names
+    with h5py.File(path) as file:
+        assert list(file["neuroml/network"]) == [f"population_{name}" for name in names]
+
+
+def test_notes_and_properties_are_kept_as_libneuroml_keeps_them(tmp_path):
+    path = network_of(
+        tmp_path,
+        "<notes>A &lt; B -- ]]&gt; \u03b1</notes><population id='a' component='iaf' size='1'>"
+        "<notes>cells</notes><property tag='color' value='1 &amp; 0'/></population>",
+    )
+    data = written(path, tmp_path)
+    (network,) = neuroml.loaders.read_neuroml2_file(str(data)).networks
+    assert network.notes == "A < B -- ]]> \u03b1"
+    assert [(item.tag, item.value) for item in network.populations[0].properties] == [
+        ("color", "1 & 0")
+    ]
+    lems, document = export(data, "neuroml", tmp_path / "back" / "x.xml", duration="1 ms")
+    text = document.read_text()
+    assert "<notes>A &lt; B -- ]]&gt; \u03b1</notes>" in text and "<notes>cells</notes>" in text
+    assert '<property tag="color" value="1 &amp; 0"/>' in text
+    assert_equal(load(lems).network, load(path).network)
+
+
+LEAK = '<ionChannelHH id="leak" conductance="10pS"/>'
+BRANCHED = """<cell id="long"><morphology id="m">
+  <segment id="0"><proximal x="0" y="0" z="0" diameter="9"/><distal x="9" y="0" z="0" diameter="9"/>
+  </segment>
+  <segment id="3"><parent segment="0"/><distal x="99" y="0" z="0" diameter="2"/></segment>
+  <segment id="5"><parent segment="0"/><distal x="9" y="99" z="0" diameter="2"/></segment>
+  <segmentGroup id="all"><member segment="0"/><member segment="3"/><member segment="5"/>
+  </segmentGroup></morphology><biophysicalProperties id="b"><membraneProperties>
+  <channelDensity id="l" ionChannel="leak" condDensity="0.3 mS_per_cm2" erev="-60mV" ion="none"
+  segmentGroup="all"/><spikeThresh value="0mV"/><specificCapacitance value="1 uF_per_cm2"
+  segmentGroup="all"/><initMembPotential value="-65mV"/></membraneProperties>
+  <intracellularProperties><resistivity value="0.1 kohm_cm"/></intracellularProperties>
+  </biophysicalProperties></cell>"""
+
+
+def test_places_on_cells_of_several_compartments_are_kept(tmp_path):
+    cells = CELLS.replace("<expOneSynapse", f"{LEAK}<expOneSynapse").replace(
+        "<iafCell", f"{BRANCHED}<iafCell"
+    )
+    path = network_of(
+        tmp_path,
+        """<population id="a" component="long" size="4"/><projection id="p" synapse="syn"
+  presynapticPopulation="a" postsynapticPopulation="a">
+  <connection id="7" preCellId="../a[0]" postCellId="../a[3]" postSegmentId="3"/>
+  <connectionWD id="9" preCellId="../a[1]" postCellId="../a[2]" postSegmentId="5"
+    postFractionAlong="0.75" weight="2" delay="0.003s"/></projection>
+  <inputList id="i" component="pulse" population="a"><inputW id="0" target="../a[1]"
+    destination="synapses" segmentId="5" fractionAlong="0.125" weight="0.5"/></inputList>""",
+        cells,
+    )
+    assert_same(load(written(path, tmp_path)), load(path))
 
 
 # Faults. Each case changes a good file; the whole message follows, with the folder left out.

@@ -147,6 +147,7 @@ def test_rows_of_several_kinds_and_projections_stay_apart(tmp_path):
     assert (first.synapse, first.size, second.synapse, second.size) == ("syn", 50, "syn2", 30)
     np.testing.assert_array_equal(first.weights, [1.0] * 20 + [2.0] * 30)
     np.testing.assert_array_equal(first.delays, [0.0] * 20 + [0.0015] * 30)
+    assert first.has_weights  # else a run would take 1 for all
 
 
 def test_connections_of_a_network_are_told_apart_by_synapse_and_population(tmp_path):
@@ -162,6 +163,19 @@ def test_connections_of_a_network_are_told_apart_by_synapse_and_population(tmp_p
         cells = [n for n in range(60) if kinds[n] == kind]
         np.testing.assert_array_equal(found[f"syn{kind}"].pre_cells, cells)
         np.testing.assert_array_equal(found[f"syn{kind}"].post_cells, np.add(cells, 100))
+
+
+def test_weights_count_wherever_in_a_list_they_come_first(tmp_path):
+    gap = (
+        '<electricalConnectionInstance{} id="{}" preCell="../pre/1/iz" postCell="../post/2/iz" '
+        'synapse="gap"{}/>'
+    )
+    ends = 'presynapticPopulation="pre" postsynapticPopulation="post"'
+    gaps = gap.format("", 0, "") + gap.format("W", 1, ' weight="4"')
+    tunnel = f'<electricalProjection id="e" {ends}>{gaps}</electricalProjection>'
+    found = load(write(tmp_path, tunnel)).network.projections
+    assert [item.weights.tolist() for item in found] == [[1.0, 4.0], [1.0, 4.0]]
+    assert all(item.has_weights for item in found)
 
 
 @pytest.mark.parametrize("kind", ["", "Instance", "InstanceW"])
