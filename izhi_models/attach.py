@@ -4,7 +4,8 @@ A slot is one attached dynamics in the dynamics of a cell; each cell has its own
 Inputs of one structure take as few slots as the cell with most of them needs, and so do synapse
 components of one structure whose connections act on a cell as one. Cells that lack the input of
 a slot switch it off; a synapse at which nothing arrives gives nothing, exactly. Synapses that
-each connection has for itself only need their sum: one slot for each list of the cell.
+each connection has for itself only need their sum: one slot for each list of the cell. Where only
+a part of them can be summed, that part is in a slot, and the rest says what an event counts there.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class _Cluster:
         self.placed: dict[str, list[Placed]] = {name: [] for name in self.cells}
         self.places: dict[Kind, list[str]] = {}
         self.chosen: dict[Kind, dict[str, NDArray[np.int16]]] = {}
+        self.partial: set[Kind] = set()  # in which each connection has a synapse all the same
         for kind in dict.fromkeys(kind for item in members for kind in item.inputs):
             self._add_inputs(kind)
         for kind in dict.fromkeys(kind for item in members for kind in item.synapses):
@@ -156,7 +158,8 @@ class _Cluster:
             }
             yield replace(projection, own=own, reasons=summed.reasons)
             return
-        slots = self.chosen[kind][projection.synapse][self.cells[projection.post]]
+        owner = self.members[projection.post].owner(projection)
+        slots = self.chosen[kind][owner][self.cells[projection.post]]
         used = sorted(set(slots.tolist()) - {_ABSENT})
         for slot in used:
             place = places[slot]
@@ -165,7 +168,7 @@ class _Cluster:
             if len(used) > 1:
                 part = projection.onto(slots == slot)
             if part.size:
-                yield replace(part, arrivals=tuple(arrivals))
+                yield replace(part, arrivals=tuple(arrivals), reasons=summed.reasons)
 
     def _place(self, attachment: str) -> str:
         return f"{attachment}[{len(self.attached)}]"
@@ -255,6 +258,8 @@ class _Cluster:
         table = list(components.values())
         n_slots = 1 + max(int(slots.max()) for slots in self.chosen[kind].values())
         self.places[kind] = []
+        if summed.reasons:
+            self.partial.add(kind)
         for slot in range(n_slots):
             place = self._place(kind.attachment)
             self.places[kind].append(place)
@@ -291,8 +296,8 @@ class _Cluster:
     def _synapses(self, cells: slice) -> dict[str, dict[str, NDArray[np.int32]]]:
         """Return where some cells have the synapses that act as one."""
         found: dict[str, dict[str, NDArray[np.int32]]] = {}
-        for kind, components in self.chosen.items():
-            for name, slots in components.items():
+        for kind in self.chosen.keys() - self.partial:
+            for name, slots in self.chosen[kind].items():
                 own = slots[cells]
                 for slot in np.unique(own[own >= 0]):
                     chosen = np.flatnonzero(own == slot).astype(np.int32)

@@ -37,14 +37,16 @@ def describe_network(network: Network, program: Program | None = None) -> str:
 
 def _synapses(network: Network) -> Iterator[str]:
     """Yield, for each synapse component, how often it is integrated, and why not once per cell."""
-    found: dict[tuple[str, str, tuple[str, ...]], int] = {}
+    found: dict[tuple[str, tuple[str, ...]], int] = {}
     for item in network.projections:
-        key = (item.synapse, item.port, item.reasons)
+        kind = "once per connection" if item.reasons else "once per cell"
+        if item.reasons and item.arrivals:
+            kind = "once per cell, and what an event counts once per connection"
+        what = f"{item.synapse}: integrated {kind}"
+        key = (f"none, events to {item.port}" if item.port else what, item.reasons)
         found[key] = found.get(key, 0) + item.size
     yield "synapses"
-    for (synapse, port, reasons), size in found.items():
-        kind = "connection" if reasons else "cell"
-        what = f"none, events to {port}" if port else f"{synapse}: integrated once per {kind}"
+    for (what, reasons), size in found.items():
         yield f"  {what}, {_counted(size, 'connection')}"
         yield from (f"    because {reason}" for reason in reasons)
 

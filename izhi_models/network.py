@@ -319,10 +319,11 @@ class Projection:
         What it adds to in the dynamics of the postsynaptic population, once it is part of that;
         by full name, with what each event counts.
     own : dict of str to str
-        Where each connection needs a synapse of its own: the sums in the dynamics of the
+        Where a synapse of each connection acts in each step: the sums in the dynamics of the
         postsynaptic population, by full name, and the exposure of the synapse that is added.
     reasons : tuple of str
-        Why it does, for people.
+        Why each connection needs a synapse of its own, for people; empty if it needs none. It
+        says what an event counts, if there are arrivals.
     order : int64 array (n,) or (1,)
         When each connection was made: paths count those of a cell so. A single one stands for all;
         of equal ones, the first comes first.
@@ -357,6 +358,11 @@ class Projection:
     def size(self) -> int:
         """Number of connections."""
         return self.connections.size
+
+    @property
+    def is_own(self) -> bool:
+        """True if each connection has a synapse of its own, or part of one."""
+        return bool(self.reasons)
 
     @property
     def pre_cells(self) -> NDArray[np.int32]:

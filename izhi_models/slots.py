@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.expr import Call, walk
-from izhi_models.ir.aggregate import Aggregate, NotAggregable, aggregate
+from izhi_models.ir.aggregate import Aggregate, NotAggregable
 from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.partial import aggregate_currents
 from izhi_models.network import WEIGHT, Input, Population, Projection, Values
 
 # What a neuron costs in each step besides its cells, for each of those that it may be connected
@@ -54,6 +55,7 @@ class Structures:
         self._components: dict[str, int] = {}
         self._work: dict[int, float] = {}
         self._sums: dict[tuple[int, frozenset[str], bool], Aggregate | NotAggregable] = {}
+        self._owners: dict[tuple[object, ...], str] = {}
 
     def number(self, component: str, dynamics: Dynamics) -> int:
         """Return the number of the dynamics of a component."""
@@ -76,9 +78,20 @@ class Structures:
             self._sums[key] = (
                 NotAggregable(("it reads the cell at the other end of each connection",))
                 if projection.is_continuous
-                else aggregate(projection.dynamics, frozenset({WEIGHT}), gathered)
+                else aggregate_currents(projection.dynamics, frozenset({WEIGHT}), gathered)
             )
         return self._sums[key]
+
+    def owner(self, projection: Projection, summed: Aggregate) -> str:
+        """Return the component whose slots on a cell the synapses of a projection share.
+
+        It is their own, unless each connection has what differs between components.
+        """
+        if not summed.reasons:
+            return projection.synapse
+        number = self.number(projection.synapse, projection.dynamics)
+        values = (projection.values.get(item.name) for item in summed.dynamics.parameters)
+        return self._owners.setdefault((number, *values), projection.synapse)
 
 
 def _work(dynamics: Dynamics) -> float:
@@ -127,7 +140,7 @@ class Needs:
         kind = self.kind(projection)
         self.examples.setdefault(kind, projection)
         component = self.synapses.setdefault(kind, {}).setdefault(
-            projection.synapse,
+            self.owner(projection),
             Component(projection.values, np.zeros(self.population.size, dtype=np.bool_)),
         )
         component.present[projection.connections.reached(self.population.size)] = True
@@ -139,6 +152,13 @@ class Needs:
             return Kind(projection.attachment, -1, "own")
         number = self.structures.number(projection.synapse, projection.dynamics)
         return Kind(projection.attachment, number, "sum")
+
+    def owner(self, projection: Projection) -> str:
+        """Return the component by which a projection finds its slots."""
+        summed = self.structures.sum(projection, self.population.dynamics)
+        if isinstance(summed, NotAggregable):
+            return projection.synapse
+        return self.structures.owner(projection, summed)
 
     def counts(self) -> dict[Kind, int]:
         """Return how many slots of each kind are needed: as many as by the neediest cell."""

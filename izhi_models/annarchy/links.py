@@ -19,7 +19,8 @@ from izhi_models.annarchy.equations import Symbol
 from izhi_models.annarchy.program import Projection as Definition
 from izhi_models.annarchy.program import Weights
 from izhi_models.annarchy.synapses import ConnectionSynapse, lower_synapse
-from izhi_models.expr import Expr, Name, names
+from izhi_models.expr import Expr, Name, names, to_text
+from izhi_models.ir.aggregate import Arrival
 from izhi_models.network import PEER, WEIGHT, Block, Connections, Projection, Values, join
 from izhi_models.rounding import in_steps
 from izhi_models.slots import Structures
@@ -194,27 +195,31 @@ def lower_links(
     recorded = {number: set(found) for number, found in inside.items()}
     sums: dict[tuple[int, int, str], _Members] = {}
     own: dict[tuple[int, int, str, str, int], _Members] = {}
+    added: dict[tuple[int, int, str, str, int], str | Arrival] = {}
     structures = Structures()
     for projection in projections:
         pre, post = ends[projection.pre].neuron, ends[projection.post].neuron
-        for arrival in projection.arrivals:
+        for arrival in projection.arrivals if not projection.is_own else ():
             if arrival.name not in targets[post]:
                 continue
             place = (pre, post, targets[post][arrival.name])
             sums.setdefault(place, []).append((projection, arrival.weight))
-        for name, exposure in projection.own.items():
+        for name, what in _added_by_each(projection):
             if name not in targets[post]:
                 continue
             structure = structures.number(projection.synapse, projection.dynamics)
-            key = (pre, post, targets[post][name], exposure, structure)
+            text = what if isinstance(what, str) else to_text(what.weight)
+            key = (pre, post, targets[post][name], text, structure)
+            added[key] = what
             own.setdefault(key, []).append((projection, Name(WEIGHT)))
     links: list[Link] = []
     # In an order of their own, so that the order in a file leads to no other program.
-    for (pre, post, target, exposure, _), members in sorted(own.items(), key=_ends_and_sum):
+    for key, members in sorted(own.items(), key=_ends_and_sum):
+        pre, post, target, *_ = key
         # A synapse that gives several quantities is there for each: the first is recorded.
         kept = set().union(*(recorded.pop(numbers[id(item)], ()) for item, _ in members))
         lowered, values = _own_synapse(
-            [item for item, _ in members], exposure, readable, counts, kept
+            [item for item, _ in members], added[key], readable, counts, kept
         )
         definition = Definition(
             f"own_{len(links)}", pre, post, target, _kind_of_weights(members), lowered.definition
@@ -229,6 +234,13 @@ def lower_links(
         definition = Definition(f"sum_{number}", pre, post, target, _kind_of_weights(members))
         links.append(_link(definition, members, ends, {}))
     return links
+
+
+def _added_by_each(projection: Projection) -> Iterator[tuple[str, str | Arrival]]:
+    """Yield what the synapse of each connection adds to, and an exposure or what events count."""
+    if projection.is_own:
+        yield from projection.own.items()
+        yield from ((item.name, item) for item in projection.arrivals)
 
 
 def _ends_and_sum(entry: tuple[tuple[Any, ...], _Members]) -> tuple[Any, ...]:
@@ -248,7 +260,7 @@ def _kind_of_weights(members: _Members) -> Weights:
 
 def _own_synapse(
     members: Sequence[Projection],
-    exposure: str,
+    added: str | Arrival,
     readable: Readable,
     counts: Callable[[str, str], bool],
     kept: set[str],
@@ -279,7 +291,7 @@ def _own_synapse(
         first.dynamics,
         given,
         lambda: _weights_of(members),
-        exposure,
+        added,
         cells,
         kept & moving,
         counting,

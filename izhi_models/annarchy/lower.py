@@ -242,7 +242,7 @@ def _read_by_synapses(dynamics: Dynamics, populations: set[str], network: Networ
     """Return the variables that synapses of single connections read in some populations."""
     read = set()
     for projection in network.projections:
-        for item in projection.dynamics.requirements if projection.own else ():
+        for item in projection.dynamics.requirements if projection.is_own else ():
             end = projection.pre if item.name.startswith(PEER) else projection.post
             if end in populations:
                 name = item.name.removeprefix(PEER)

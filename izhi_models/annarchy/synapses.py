@@ -18,8 +18,9 @@ from izhi_models.annarchy.equations import Symbol, euler_rate, print_expression
 from izhi_models.annarchy.program import WEIGHT, Equation, ProgramParameter, Synapse
 from izhi_models.errors import UnsupportedError
 from izhi_models.expr import Compare, Expr, Name, Select, fold, is_random, names, substitute
+from izhi_models.ir.aggregate import Arrival
 from izhi_models.ir.dimensions import rescale
-from izhi_models.ir.dynamics import Assignment, Dynamics
+from izhi_models.ir.dynamics import Assignment, Derived, Dynamics
 from izhi_models.ir.evaluate import initial_values
 from izhi_models.ir.passes import drop_unused, fold_constants, order_derived
 from izhi_models.ir.prescribed import is_prescribed
@@ -27,6 +28,8 @@ from izhi_models.ir.step import Block, Step, make_step
 from izhi_models.network import WEIGHT as WEIGHT_NAME
 from izhi_models.network import Values
 from izhi_models.units import Dimension, to_simulation, to_simulation_array
+
+_COUNT = "@count"  # no name in a file has an @
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def lower_synapse(
     dynamics: Dynamics,
     given: Values,
     weights: Callable[[], NDArray[np.float64]],
-    exposure: str,
+    added: str | Arrival,
     cells: Mapping[str, str],
     kept: Set[str] = frozenset(),
     counts: Set[str] = frozenset(),
@@ -67,8 +70,8 @@ def lower_synapse(
         Parameters; all are arrays if there are several components. [SI]
     weights : callable
         Returns the weights (n,) of the connections, which are asked for if states start with them.
-    exposure : str
-        What the postsynaptic cell adds up.
+    added : str or Arrival
+        What the postsynaptic cell adds up: an exposure, in each step, or what each event counts.
     cells : mapping of str to str
         Text that reads each requirement: ``post.s_3``.
     kept : set of str
@@ -82,7 +85,12 @@ def lower_synapse(
     UnsupportedError
         If events change several states by each other's values at once, or draw random numbers.
     """
-    variable = dynamics.exposed(exposure) or exposure
+    if isinstance(added, str):
+        variable = dynamics.exposed(added) or added
+    else:
+        variable = _COUNT
+        count = Derived(_COUNT, added.dimension, added.weight)
+        dynamics = replace(dynamics, derived=(*dynamics.derived, count))
     ordered = order_derived(dynamics)
     used = drop_unused(fold_constants(rescale(ordered)), frozenset({variable, *kept}))
     if any(is_random(item) for item in used.expressions()):
@@ -91,6 +99,10 @@ def lower_synapse(
     step, after_spike = _split_off(make_step(used, method), counts, kept)
     reader = _Reader(step, cells, kept)
     is_single = not any(isinstance(value, np.ndarray) for value in given.values())
+    total = reader.text(Name(variable))
+    arriving = reader.in_order(
+        action for block in step.on_events if "/" not in block.port for action in block.assignments
+    )
     definition = Synapse(
         parameters=tuple(
             ProgramParameter(reader.symbols[item.name], is_global=is_single)
@@ -99,14 +111,9 @@ def lower_synapse(
         ),
         equations=reader.equations(),
         variables=reader.resting(),
-        pre_spike=reader.in_order(
-            action
-            for block in step.on_events
-            if "/" not in block.port
-            for action in block.assignments
-        ),
+        pre_spike=arriving if isinstance(added, str) else (f"g_target += {total}", *arriving),
         post_spike=reader.in_order(after_spike),
-        psp=reader.text(Name(variable)),
+        psp=total if isinstance(added, str) else None,
         shown=reader.shown(),
     )
     dimensions = used.dimensions()

@@ -354,7 +354,14 @@ class _Comparison:
                 item.port for item in projection.dynamics.on_events if "/" not in item.port
             )
             cells = list(arrivals_at(own, step, self.sent))
+            states = [item.name for item in synapses.dynamics.states]
+            before = {name: synapses.value(name).copy() for name in states}
             synapses.receive(dict.fromkeys(ports, cells))
+            for number, place in enumerate(own.places):
+                for name in states:
+                    raised = synapses.value(name)[number] - before[name][number]
+                    here = f"{place}/{name}"
+                    interpreter.set(here, interpreter.value(here) + raised)
             for parameter, variable in own.totals.items():
                 interpreter.set(parameter, synapses.value(variable).sum())
 

@@ -10,7 +10,7 @@ be checked alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dynamics import Dynamics, Variable
 from izhi_models.ir.evaluate import Interpreter
 from izhi_models.ir.passes import exact_times, order_derived
+from izhi_models.ir.prescribed import is_prescribed
 from izhi_models.ir.rewrite import rename_all
 from izhi_models.network import PEER, WEIGHT, Network, Parts, Population, Projection, Values
 
@@ -58,7 +59,9 @@ class Source:
 class Own:
     """Synapses of one projection on one cell that are integrated for each connection.
 
-    They are not part of the cell's step: what they add up to is held over it.
+    They are not part of the cell's step. What they add up to is held over it; or, where they only
+    say what an event counts, the cell has a synapse for each connection, without events, whose
+    states are raised by as much as an event raises these.
 
     Parameters
     ----------
@@ -69,6 +72,8 @@ class Own:
     totals : dict of str to str
         Exposure that is added, by parameter of the cell.
     delays : int array (n,)
+    places : tuple of str
+        Of the synapses in the cell that these raise.
     """
 
     projection: Projection
@@ -76,6 +81,7 @@ class Own:
     synapses: Interpreter
     totals: dict[str, str]
     delays: NDArray[np.int64]
+    places: tuple[str, ...] = ()
 
 
 @dataclass
@@ -156,7 +162,12 @@ class Oracle:
     def keeps_apart(self, projection: Projection) -> bool:
         """Return whether the lowered network has a synapse for each connection of a projection."""
         key = _key(projection)
-        return any(item.own for item in self.network.projections if _key(item) == key)
+        return any(item.is_own for item in self.network.projections if _key(item) == key)
+
+    def raises(self, projection: Projection) -> bool:
+        """Return whether synapses of a projection that are apart only say what an event counts."""
+        key = _key(projection)
+        return any(item.arrivals for item in self.network.projections if _key(item) == key)
 
 
 def _key(projection: Projection) -> tuple[str, str, str, str]:
@@ -268,7 +279,30 @@ class _Builder:
         return [f"{place}/{port}" for port in ports]
 
     def _add_own(self, projection: Projection, chosen: NDArray[np.intp]) -> None:
-        """Let the cell gather numbers from outside."""
+        """Keep synapses apart from the cell, as far as the lowered network does."""
+        dynamics = projection.dynamics
+        each = [_connection(projection, number) for number in chosen.tolist()]
+        values = {name: np.array([item[name] for item in each]) for name in each[0]}
+        values |= {item.name: np.zeros(chosen.size) for item in dynamics.requirements}
+        synapses = Interpreter(
+            exact_times(order_derived(dynamics)),
+            values,
+            chosen.size,
+            self.oracle.dt_s,
+            method="auto" if is_prescribed(dynamics) else "euler",
+        )
+        delays = _delays(projection, self.oracle.dt_s)[chosen]
+        totals: dict[str, str] = {}
+        places: tuple[str, ...] = ()
+        if self.oracle.raises(projection):
+            silent = replace(dynamics, on_events=(), conditions=())
+            places = tuple(self._add(projection.attachment, silent, item) for item in each)
+        else:
+            totals = self._gathered_outside(projection)
+        self.own.append(Own(projection, chosen, synapses, totals, delays, places))
+
+    def _gathered_outside(self, projection: Projection) -> dict[str, str]:
+        """Let the cell gather numbers; return the exposures whose sums they are."""
         dynamics = projection.dynamics
         known = dynamics.dimensions()
         exposures = [
@@ -287,15 +321,7 @@ class _Builder:
         place = self._add(
             projection.attachment, outside, {f"{name}{_SUM}": 0.0 for name in exposures}
         )
-        each = [_connection(projection, number) for number in chosen.tolist()]
-        values = {name: np.array([item[name] for item in each]) for name in each[0]}
-        values |= {item.name: np.zeros(chosen.size) for item in dynamics.requirements}
-        synapses = Interpreter(
-            exact_times(order_derived(dynamics)), values, chosen.size, self.oracle.dt_s
-        )
-        totals = {f"{place}/{name}{_SUM}": dynamics.exposed(name) or name for name in exposures}
-        delays = _delays(projection, self.oracle.dt_s)[chosen]
-        self.own.append(Own(projection, chosen, synapses, totals, delays))
+        return {f"{place}/{name}{_SUM}": dynamics.exposed(name) or name for name in exposures}
 
 
 def _of(values: Values, number: int) -> dict[str, float]:

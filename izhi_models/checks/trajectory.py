@@ -301,7 +301,7 @@ class _Comparison:
 
     def _order(self, cell: Cell) -> int:
         # A synapse that each connection has for itself is held while the cell does a step.
-        if any(item.own and item.size for item in self.model.network.projections):
+        if any(item.is_own and item.size for item in self.model.network.projections):
             return 1
         if self.method != "auto":
             return ORDERS[self.method]

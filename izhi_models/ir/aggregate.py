@@ -59,10 +59,12 @@ class Arrival:
         Of the parameter that stands for the sum, ``in@weight``; 0 where nothing arrives.
     weight : Expr
         What an event counts: a product of varying parameters of its connection, or 1.
+    dimension : Dimension
     """
 
     name: str
     weight: Expr
+    dimension: Dimension = NONE
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,15 @@ class Aggregate:
         has under that name; a single connection's value is not to be had. Those that end in
         ``@aggregate`` are no such sums, and no exposures; all others are the same in each
         connection.
+    reasons : tuple of str
+        Why each connection still needs states of its own, which say what an event counts; empty
+        if none does.
     """
 
     dynamics: Dynamics
     arrivals: tuple[Arrival, ...]
     sums: frozenset[str]
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ class _Proof:
         self.shown = shown
         self.reasons: dict[str, str] = {}
         self.dynamics = drop_unused(whole, shown)
-        self.values = _inlined(self.dynamics)
+        self.values = inlined(self.dynamics)
         self.constants: dict[str, Expr] = {
             item.name: Number(item.value) for item in self.dynamics.constants
         }
@@ -239,7 +245,7 @@ class _Proof:
         becomes = f"becomes {text} at each event"
         which = f"{becomes}, which"
         factor = _slope(after, state, which)
-        added = _at_zero(after, {state})
+        added = value_at_zero(after, {state})
         if factor == ZERO:
             raise _Refusal(f"{becomes}, whatever it was, so it is not a sum over connections")
         if factor != ONE and added == ZERO:
@@ -267,7 +273,7 @@ class _Proof:
     def _prove_starts(self) -> None:
         for item in self.dynamics.start:
             value = substitute(substitute(item.value, self.values), self.constants)
-            if item.state in self.states and _at_zero(value, self.states) != ZERO:
+            if item.state in self.states and value_at_zero(value, self.states) != ZERO:
                 self._refuse(item.state, f"{item.state} starts at {to_text(item.value)}, not at 0")
 
     def _prove_conditions(self) -> None:
@@ -303,7 +309,7 @@ class _Proof:
             others = sorted(names(_slope(value, state, what)) & self.states)
             if others:
                 raise _Refusal(f"{what} is not linear in {state} and {', '.join(others)}")
-        if _at_zero(inlined, self.states) != ZERO:
+        if value_at_zero(inlined, self.states) != ZERO:
             raise _Refusal(
                 f"{what} is not 0 while all states are 0, so it does not come from events alone"
             )
@@ -404,7 +410,7 @@ class _Proof:
 
     def _shared(self) -> frozenset[str]:
         """Return the exposures that have the same value in each connection."""
-        values = _inlined(self.whole)
+        values = inlined(self.whole)
         own = {item.name for item in self.whole.states} | self.varying
         return frozenset(
             exposure
@@ -430,7 +436,8 @@ class _Proof:
             for weights, factor in terms.items():
                 key = tuple(sorted((*self.weights, *weights)))
                 name = f"{port}@{'*'.join(key) or '1'}"
-                arrivals.setdefault(key, Arrival(name, _product(Name(item) for item in key)))
+                counted = _product(Name(item) for item in key)
+                arrivals.setdefault(key, Arrival(name, counted, self._dimension(key)))
                 value = Binary("+", value, _product((factor, Name(name))))
             assignments.append(Assignment(state, value))
         if not assignments:
@@ -445,8 +452,13 @@ class _Proof:
         return dimension
 
 
-def _inlined(dynamics: Dynamics) -> dict[str, Expr]:
-    """Return the derived variables of an ordered dynamics without derived variables in them."""
+def inlined(dynamics: Dynamics) -> dict[str, Expr]:
+    """Return the derived variables of an ordered dynamics without derived variables in them.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+    """
     values: dict[str, Expr] = {}
     for item in dynamics.derived:
         values[item.name] = substitute(item.value, values)
@@ -470,13 +482,19 @@ def _split(expr: Expr, weights: frozenset[str], what: str) -> Terms:
     if not present:
         return {} if expr == ZERO else {(): expr}
     first = present[0]
-    terms = _split(_at_zero(expr, {first}), weights, what)
+    terms = _split(value_at_zero(expr, {first}), weights, what)
     slope = _split(_slope(expr, first, what), weights, what)
     return terms | {(first, *others): factor for others, factor in slope.items()}
 
 
-def _at_zero(expr: Expr, zeros: Iterable[str]) -> Expr:
-    """Return an expression where some names are 0, for finite values of all others."""
+def value_at_zero(expr: Expr, zeros: Iterable[str]) -> Expr:
+    """Return an expression where some names are 0, for finite values of all others.
+
+    Parameters
+    ----------
+    expr : Expr
+    zeros : iterable of str
+    """
     return _simplified(substitute(expr, dict.fromkeys(zeros, ZERO)))
 
 

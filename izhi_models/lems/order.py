@@ -45,7 +45,7 @@ class Made:
         numbers = [
             number
             for number, item in enumerate(projections)
-            if item.own and (item.post, item.attachment, item.synapse) == wanted
+            if item.is_own and (item.post, item.attachment, item.synapse) == wanted
         ]
         found = [projections[number] for number in numbers]
         sizes = [item.size for item in found]

@@ -294,7 +294,7 @@ class Paths:
         steps: list[str],
     ) -> tuple[str, Connection | None]:
         """Resolve a path into a synapse of a cell."""
-        if any(item.own for item in connections):
+        if any(item.is_own for item in connections):
             return self._of_connection(population, index, number, connections[0], steps)
         return self._of_synapse(population, index, connections, steps), None
 

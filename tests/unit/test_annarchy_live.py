@@ -74,9 +74,14 @@ def test_cuda__synapse_that_events_and_cell_share__is_refused_by_name(
     """ANNarchy's CUDA code has two arguments of one name for it: nvcc refuses that."""
     monkeypatch.setattr(live, "device_count", lambda: 1)
     synapse = (
-        '<blockingPlasticSynapse id="s" gbase="1nS" erev="0mV" tauRise="0.5ms" tauDecay="6ms">'
-        '<tsodyksMarkramDepMechanism id="mech" initReleaseProb="0.5" tauRec="200ms"/>'
-        "</blockingPlasticSynapse>"
+        '<ComponentType name="tired" extends="baseVoltageDepSynapse">'
+        '<Constant name="unit" dimension="current" value="1pA"/>'
+        '<Constant name="tau" dimension="time" value="5ms"/>'
+        '<Dynamics><StateVariable name="g" dimension="none"/>'
+        '<DerivedVariable name="i" dimension="current" exposure="i" value="unit * g * g"/>'
+        '<TimeDerivative variable="g" value="-g / tau"/>'
+        '<OnEvent port="in"><StateAssignment variable="g" value="1 + 0.5 * g"/></OnEvent>'
+        '</Dynamics></ComponentType><tired id="s"/>'
     )
     network = DELAYS.replace("3ms", "1ms")
     model = izhi_models.load(write_model(IAF + synapse, network))

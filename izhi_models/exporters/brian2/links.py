@@ -94,16 +94,17 @@ def find_links(network: Network, number_of: Mapping[str, int]) -> list[Link]:
         if not item.size:
             continue
         ends = (number_of[item.pre], number_of[item.post])
-        if item.arrivals:
+        if item.is_own:
+            given = (*sorted(item.own.items()), *((a.name, a.weight) for a in item.arrivals))
+            key = (*ends, item.synapse, given)
+            found.setdefault(key, Link([], *ends, own=True, is_weighted=item.has_weights))
+            found[key].members.append(item)
+            found[key].is_weighted |= item.has_weights
+        elif item.arrivals:
             weighted = item.has_weights and any(WEIGHT in names(a.weight) for a in item.arrivals)
             key = (*ends, tuple((a.name, a.weight) for a in item.arrivals), weighted)
             found.setdefault(key, Link([], *ends, own=False, is_weighted=weighted))
             found[key].members.append(item)
-        if item.own:
-            key = (*ends, item.synapse, *sorted(item.own.items()))
-            found.setdefault(key, Link([], *ends, own=True, is_weighted=item.has_weights))
-            found[key].members.append(item)
-            found[key].is_weighted |= item.has_weights
     return [replace(link, number=number) for number, link in enumerate(found.values(), 1)]
 
 
@@ -161,8 +162,25 @@ def write_arrivals(link: Link, post: Cells) -> Written:
     counts = {
         item.name: item.weight if link.is_weighted else ONE for item in link.members[0].arrivals
     }
+    lines, namespace = _effects(counts, {WEIGHT: "weight"}, post)
+    return Written([WEIGHT_LINE] if link.is_weighted else [], lines, namespace)
+
+
+def _effects(
+    counts: Mapping[str, Expr], own_names: Mapping[str, str], post: Cells
+) -> tuple[list[str], list[str]]:
+    """Return what an event does in the cells, and the constants that it reads.
+
+    Parameters
+    ----------
+    counts : mapping of str to Expr
+        What it counts, by arrival.
+    own_names : mapping of str to str
+        Identifiers of what these read.
+    post : Cells
+    """
     printer = post.printer(suffix="_post")
-    printer.names = {**printer.names, WEIGHT: "weight"}
+    printer.names = {**printer.names, **own_names}
     lines = []
     used: set[str] = set()
     for event in post.equations.on_events:
@@ -173,15 +191,11 @@ def write_arrivals(link: Link, post: Cells) -> Written:
             used |= names(value)
             text = printer.text(value, post.equations.dimensions[item.state])
             lines.append(f"{printer.names[item.state]} {operator} {text}")
-    return Written(
-        model=[WEIGHT_LINE] if link.is_weighted else [],
-        on_pre=lines,
-        namespace=[
-            f'"{post.names[name]}": {quantity(value, post.equations.dimensions[name])},'
-            for name, value in post.shared.items()
-            if name in used
-        ],
-    )
+    return lines, [
+        f'"{post.names[name]}": {quantity(value, post.equations.dimensions[name])},'
+        for name, value in post.shared.items()
+        if name in used
+    ]
 
 
 def _effect(item: Assignment, counts: Mapping[str, Expr], post: Cells) -> tuple[str, Expr]:
@@ -228,9 +242,15 @@ def write_own(link: Link, pre: Cells, post: Cells, recorded: frozenset[str]) -> 
     exposed = {
         name: item.dynamics.exposed(exposure) or exposure for name, exposure in item.own.items()
     }
-    ordered = order_derived(item.dynamics)
+    counts = {
+        arrival.name: Derived(f"count@{number}", arrival.dimension, arrival.weight)
+        for number, arrival in enumerate(item.arrivals)
+    }
+    derived_too = (*item.dynamics.derived, *counts.values())
+    ordered = order_derived(replace(item.dynamics, derived=derived_too))
     asked = {name: item.dynamics.exposed(name) or name for name in recorded}
-    kept = frozenset((*exposed.values(), *asked.values()))
+    counted = [count.name for count in counts.values()]
+    kept = frozenset((*exposed.values(), *asked.values(), *counted))
     used = drop_unused(ordered, kept)
     if any(is_random(expr) for expr in used.expressions()):
         raise UnsupportedError(f"'{item.synapse}' draws random numbers at each connection")
@@ -257,6 +277,12 @@ def write_own(link: Link, pre: Cells, post: Cells, recorded: frozenset[str]) -> 
         text, unit = writer.exposed(variable)
         found.model.append(f"{target} = {text} : {unit} (summed)")
         found.sums.append(target)
+    texts = {name: writer.exposed(name)[0] for name in counted}
+    if counted:
+        given = {name: Name(count.name) for name, count in counts.items()}
+        lines, namespace = _effects(given, texts, post)
+        found.on_pre = [*lines, *found.on_pre]
+        found.namespace += namespace
     states = {state.name for state in equations.states}
     derived: dict[str, Expr] = {}
     for definition in (*held, *equations.definitions):

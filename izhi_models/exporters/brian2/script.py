@@ -240,7 +240,7 @@ class _Writer:
             for name in inside.get(number, ())
         )
         found = write_own(link, pre, post, names) if link.own else write_arrivals(link, post)
-        if link.own and not found.sums:
+        if link.own and not (found.sums or found.on_pre):
             return
         self.own_functions = self.own_functions | found.functions
         item = link.members[0]
