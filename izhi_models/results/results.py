@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from izhi_models.errors import Diagnostic, InputError, InternalError, suggest
 from izhi_models.results.parts import plan_of
 from izhi_models.results.recorded import Floats, SpikeTrains, Trace
+from izhi_models.units import TIME, Unit, parse_quantity
 
 if TYPE_CHECKING:
     import neo
@@ -28,6 +29,10 @@ _CELL = re.compile(r"(?P<population>[^\[\]/]+)\[(?P<index>\d{1,9})\](?:/(?P<vari
 _INSTANCE = re.compile(
     r"(?P<population>[^\[\]/]+)/(?P<index>\d{1,9})/(?P<component>[^/]+)(?:/(?P<variable>.+))?"
 )
+# Units of a period in a path.
+_TIMES = {
+    item.symbol: item for item in (Unit("s", TIME), Unit("ms", TIME, -3), Unit("us", TIME, -6))
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +40,7 @@ class Results:
     """What a simulation gave.
 
     ``results["pop[0]/v"]`` is the table of one neuron, ``results["pop/v"]`` that of all neurons
-    recorded.
+    recorded, ``results["pop/v@1ms"]`` that of those recorded with this period.
 
     Parameters
     ----------
@@ -85,24 +90,30 @@ class Results:
         """Return the trace at a LEMS path: of one neuron, or of all recorded.
 
         Where a path was recorded at different times, that of one neuron is the finest, that of
-        all the one of most neurons.
+        all the one of most neurons, of two with as many the finest. Another has its period in the
+        path.
 
         Parameters
         ----------
         path : str
             ``pop[0]/v``, ``pop/0/component/v``, ``pop[0]/i0/I``; ``pop/v`` for all neurons;
-            ``temperature`` for a quantity of the whole network.
+            ``temperature`` for a quantity of the whole network; ``pop/v@1ms`` for what was
+            recorded with this period.
 
         Raises
         ------
         InputError
             If nothing was recorded under this path.
         """
+        path, _, period = path.partition("@")
         if path in self._by_path:
-            return max(self._by_path[path], key=lambda item: item.indices.size)
+            found = self._with_period(self._by_path[path], period)
+            return max(found, key=lambda item: item.indices.size)
         population, index, variable = self._split(path)
         traces = self._by_path.get(f"{population}/{variable}")
-        if traces is None:
+        if traces is not None:
+            traces = self._with_period(traces, period)
+        else:
             cell = "" if index is None else f"[{index}]"
             known = (
                 f"{item.population}{cell}/{item.variable}" if item.population else item.path
@@ -120,6 +131,28 @@ class Results:
                 notes=(f"'{traces[0].path}' was recorded for the cells {_abridge(cells)}",),
             )
         )
+
+    def _with_period(self, traces: list[Trace], text: str) -> list[Trace]:
+        """Return those of the traces of a path that were recorded with a period, if one is given.
+
+        The first two times tell the period. A single row goes with any.
+        """
+        if not text:
+            return traces
+        period = parse_quantity(text, _TIMES)
+        if period.dimension != TIME:
+            raise InputError(Diagnostic(f"'{text}' is no time", notes=("write @1ms",)))
+        steps = {id(item): np.diff(item.times[:2]) for item in traces}
+        found = [item for item in traces if np.allclose(steps[id(item)], period.value, rtol=1e-6)]
+        if not found:
+            known = ", ".join(f"{1e3 * step[0]:.6g} ms" for step in steps.values())
+            raise InputError(
+                Diagnostic(
+                    f"'{traces[0].path}' was not recorded every {text.strip()}",
+                    notes=(f"it was every {known}",),
+                )
+            )
+        return found
 
     def trace_of_one(self, path: str) -> Trace:
         """Return the trace at a LEMS path that stands for one neuron, or for the whole network.
@@ -168,6 +201,7 @@ class Results:
 
     def _names_all(self, path: str) -> bool:
         """Return whether a path of a trace stands for all neurons recorded."""
+        path = path.partition("@")[0]
         return path in self._by_path and self._by_path[path][0].population != ""
 
     def cell(self, path: str) -> tuple[str, int]:

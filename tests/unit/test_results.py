@@ -359,9 +359,30 @@ def test_path_recorded_at_different_times_gives_the_finest_of_a_cell(tmp_path):
         assert found["pop/v"].shape == (2, 2)
         np.testing.assert_array_equal(found.si("pop[0]/v"), VOLTS[::2, 0])
         np.testing.assert_array_equal(found.si("pop[1]/v"), VOLTS[:, 1])
+        assert found["pop/v@0.1 ms"].shape == (4, 1)
+        np.testing.assert_array_equal(found.si("pop[1]/v@200us"), VOLTS[::2, 1])
+        with pytest.raises(
+            InputError, match=r"not recorded every 1ms\n  it was every 0.1 ms, 0.2 ms"
+        ):
+            found["pop/v@1ms"]
+        with pytest.raises(InputError, match="unknown unit 'mV'"):
+            found["pop/v@1mV"]
+        with pytest.raises(InputError, match="'3' is no time"):
+            found["pop/v@3"]
     with h5py.File(tmp_path / "r.h5") as file:
         assert file["traces/pop%2Fv/values"].shape == (2, 2)
         assert file["traces/pop%2Fv@2/values"].shape == (4, 1)
+
+
+def test_path_with_a_period_gives_what_hides_behind_the_trace_of_every_step(tmp_path):
+    traces = [
+        Trace("pop", "v", VOLTAGE, np.array([1]), TIMES, VOLTS[:, 1:]),
+        Trace("pop", "v", VOLTAGE, np.array([1]), TIMES[::2], VOLTS[::2, 1:]),
+    ]
+    found = Results(0.5, 0.0001, traces=traces)
+    assert found["pop/v"].shape == (4, 1)
+    assert found["pop/v@0.2ms"].shape == (2, 1)
+    assert found["pop[1]/v@0.2ms"].time.values.tolist() == [0.0, 0.2]
 
 
 def test_many_spikes_take_no_objects(tmp_path):
