@@ -24,7 +24,7 @@ from izhi_models.pipeline import Model, Progress, Run, load, quiet, timed
 from izhi_models.places import PICTURES, RECORD, RESULTS, resolve_outputs
 from izhi_models.results import Results
 from izhi_models.rounding import rounded_length
-from izhi_models.simulation import Simulation, without_quantities
+from izhi_models.simulation import Display, Simulation, without_quantities
 
 OWN = "annarchy"
 PACKAGES = ("izhi-models", "ANNarchy", "pyNeuroML", "numpy", "scipy")
@@ -309,7 +309,11 @@ def _rounded(timings: dict[str, float]) -> dict[str, float]:
 def _draw(model: Model, plan: Simulation | None, results: Results, out: Path) -> tuple[Path, ...]:
     from izhi_models import plots
 
-    displays = plan.displays if plan else ()
+    displays: tuple[Display, ...] = ()
+    if plan:
+        displays = plan.displays
+        if abs(results.duration_s - plan.length_s) > results.dt_s:
+            displays = tuple(item.fitted(plan.length_s, results.duration_s) for item in displays)
     traces, raster = (out / name for name in PICTURES)
     written = list(plots.write_displays(displays, results, out))
     if results.traces and not displays:

@@ -68,6 +68,24 @@ class Display:
     lines: tuple[Line, ...]
     span: Span | None = field(default=None, compare=False, repr=False)
 
+    def fitted(self, length_s: float, duration_s: float) -> Display:
+        """Return it for a run that is shorter or longer than the file says.
+
+        Its time axis ends with a shorter run, and with a longer one if it showed all of the run.
+
+        Parameters
+        ----------
+        length_s : float
+            What the file says. [s]
+        duration_s : float
+            Length of the run. [s]
+        """
+        end = duration_s / self.time_scale_s
+        whole = length_s / self.time_scale_s * (1 - 1e-9)
+        if self.xmax > end or (duration_s > length_s and self.xmax >= whole):
+            return replace(self, xmax=end)
+        return self
+
 
 @dataclass(frozen=True)
 class OutputFile:

@@ -94,6 +94,21 @@ def test_short_trace_is_drawn_as_it_is():
     assert axes.lines[0].get_xdata().size == 7999
 
 
+@pytest.mark.parametrize(
+    ("x", "duration_s", "shown"),
+    [
+        ((0.0, 1000.0), 0.2, (0.0, 200.0)),  # a shorter run
+        ((0.0, 100.0), 0.2, (0.0, 100.0)),
+        ((0.0, 1000.0), 3.0, (0.0, 3000.0)),  # a longer one, all of which was to be seen
+        ((0.0, 1200.0), 3.0, (0.0, 3000.0)),
+        ((500.0, 900.0), 3.0, (500.0, 900.0)),
+    ],
+)
+def test_time_axis_follows_a_run_of_another_length(x, duration_s, shown):
+    fitted = display(line(), x=x).fitted(1.0, duration_s)
+    assert (fitted.xmin, fitted.xmax) == pytest.approx(shown)
+
+
 @pytest.mark.parametrize("x", [(0, 0), (5, -5), (2000, 3000), (float("nan"), 1), (0, float("inf"))])
 def test_useless_limits_of_time_become_those_of_the_data(results, x):
     assert axes_of(line(), results=results, x=x).get_xlim() == (0, pytest.approx(1000))
