@@ -363,7 +363,7 @@ class Model:
             extra = [f"{name}/{variable}" for name, variable in main if variable is not None]
         extra = list(extra)
         if every is not None and not extra:
-            message = "a period (every) is for what is recorded besides, and that is nothing"
+            message = "'every' is the period of what 'record' names, and it names nothing"
             hint = "name quantities with record, --record PATH"
             raise InputError(Diagnostic(message, notes=(hint,)))
         step_s = self.step(dt)

@@ -64,10 +64,11 @@ def write(folder: Path, body: str, target: str, quantities: list[str], times: st
     return path
 
 
-# Bounces, with a constant of the file, which one type declares for itself.
+# Bounces, with constants of the file, of which one follows from another, and one type has its own.
 BALL = """
 <Constant name="acceleration due to gravity" symbol="G" dimension="acceleration" value="9.8"/>
-<Constant name="kept" dimension="none" value="0.53"/>
+<Constant name="lost" dimension="none" value="0.47"/>
+<Constant name="kept" dimension="none" value="1 - lost"/>
 <ComponentType name="ball">
   <Parameter name="y0" dimension="length"/>
   <Exposure name="height" dimension="length"/>
