@@ -35,7 +35,7 @@ def lems_file(
     included : iterable of str
         Files to include.
     types : iterable of Element
-        ComponentTypes; dimensions and units of the model come before them.
+        ComponentTypes; dimensions, units and constants of the model come before them.
     components : iterable of Markup
     simulation : Markup
     """
@@ -47,6 +47,7 @@ def lems_file(
         [Markup("Include", {"file": name}) for name in included],
         [Verbatim(source_text(item)) for item in _declared(model, "Dimension")],
         [Verbatim(source_text(item)) for item in _declared(model, "Unit")],
+        [Verbatim(source_text(item)) for item in _declared(model, "Constant")],
     ]
     paragraphs += [[Verbatim(source_text(item))] for item in types]
     paragraphs += [[item] for item in components]

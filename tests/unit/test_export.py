@@ -91,3 +91,18 @@ def test_export_command__name_without_py__is_refused(tmp_path: Path, write_model
     assert result.exit_code == 2
     assert "give a name that ends in .py" in result.stderr
     assert not path.exists()
+
+
+def test_export__neuroml__has_the_constants_of_the_file(tmp_path: Path, write_model: WriteModel):
+    types = (
+        '<Constant name="two" symbol="two" dimension="none" value="2"/>'
+        '<Constant name="four" symbol="four" dimension="none" value="2 * two"/>'
+        '<ComponentType name="own" extends="baseCell"><Exposure name="v" dimension="none"/>'
+        '<Dynamics><DerivedVariable name="v" exposure="v" dimension="none" value="four"/>'
+        '</Dynamics></ComponentType><own id="cell"/>'
+    )
+    path = write_model(types)
+    izhi_models.export(path, "neuroml", tmp_path / "out" / "LEMS_m.xml")
+    again = izhi_models.load(tmp_path / "out" / "LEMS_m.xml").dump("ir")
+    assert "four = 4\n" in again
+    assert again == izhi_models.load(path).dump("ir")
