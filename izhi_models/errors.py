@@ -10,7 +10,8 @@ import bisect
 import difflib
 import functools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -224,6 +225,21 @@ def raise_if_errors(diagnostics: Iterable[Diagnostic]) -> None:
     errors = [item for item in diagnostics if item.severity == "error"]
     if errors:
         raise InputError(*errors)
+
+
+@contextmanager
+def noted(faults: list[Diagnostic]) -> Iterator[None]:
+    """Note an `InputError` of the block instead of raising it, so that all faults are told at once.
+
+    Parameters
+    ----------
+    faults : list of Diagnostic
+        Gets those of the error.
+    """
+    try:
+        yield
+    except InputError as error:
+        faults.extend(error.diagnostics)
 
 
 def suggest(name: str, known: Iterable[str]) -> tuple[str, ...]:

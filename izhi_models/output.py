@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from izhi_models.errors import Diagnostic, InputError, InternalError, raise_if_errors
+from izhi_models.errors import Diagnostic, InputError, InternalError, noted, raise_if_errors
 from izhi_models.files import replacing
 from izhi_models.places import resolve_outputs
 from izhi_models.results import BLOCK_VALUES, Floats, Results, SpikeTrains, Stored, Trace
@@ -79,10 +79,8 @@ def _plan_table(output: OutputFile, results: Results) -> Write:
     faults: list[Diagnostic] = []
     traces: list[Trace] = []
     for _, quantity in output.columns:
-        try:
+        with noted(faults):
             traces.append(results.trace_of_one(quantity))
-        except InputError as error:
-            faults += error.diagnostics
     raise_if_errors(faults)
     if not traces:
         steps = np.arange(round(results.duration_s / results.dt_s) + 1)
@@ -102,10 +100,8 @@ def _plan_events(output: EventOutputFile, results: Results) -> Write:
         faults.append(Diagnostic(f"unknown format '{output.format}'", notes=(hint,)))
     cells: list[tuple[str, int]] = []
     for _, select, _ in output.selections:
-        try:
+        with noted(faults):
             cells.append(results.cell(select))
-        except InputError as error:
-            faults += error.diagnostics
     raise_if_errors(faults)
     chosen: dict[str, dict[int, list[int]]] = {}
     for source, (population, index) in enumerate(cells):

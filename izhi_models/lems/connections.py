@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.errors import Diagnostic, InputError, UnsupportedError, raise_if_errors
+from izhi_models.errors import Diagnostic, InputError, UnsupportedError, noted, raise_if_errors
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lists import Gathered, Rows, check_list, count
 from izhi_models.lems.lower import lower_part
@@ -102,12 +102,10 @@ def lower_projections(
     lowered: list[Projection] = []
     places = Places(network)
     for component in network.children.get("projections", ()):
-        try:
+        with noted(faults):
             lowered.extend(
                 _lower_projection(model, component, populations, places.order(component))
             )
-        except InputError as error:
-            faults.extend(error.diagnostics)
     raise_if_errors(faults)
     return lowered
 

@@ -5,7 +5,7 @@ Source: NeuroML 2, network, population, populationList, explicitInput, inputList
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from izhi_models.errors import (
     InputError,
     Span,
     UnsupportedError,
+    noted,
     raise_if_errors,
     suggest,
 )
@@ -84,52 +85,17 @@ def lower_network(
     recorded : sequence of str
         Paths that will be recorded, as far as they are known: see `lems.apart`.
     """
-    faults: list[Diagnostic] = []
     rules = find_rules(network)
-    ruled = {id(item) for rule in rules for item in (rule, rule.parent)}
-    declared = populations_of(network)
-    for place, child in network.all_children():
-        if place not in _SUPPORTED and id(child) not in ruled and child not in declared:
-            raise UnsupportedError(Diagnostic(f"<{child.element.tag}> cannot be run", child.span))
-    populations: dict[str, Population] = {}
-    for component in declared:
-        try:
-            populations[component.id] = _lower_population(model, component)
-        except InputError as error:
-            faults.extend(error.diagnostics)
-    raise_if_errors(faults)  # what follows would only repeat them
-    if not populations:
-        raise InputError(Diagnostic(f"'{network.id}' has no population", network.span))
-    inputs: list[Input] = []
-    for place, lower in (("explicitInputs", _lower_explicit), ("inputs", _lower_list)):
-        for component in network.children.get(place, ()):
-            try:
-                inputs.extend(lower(model, component, populations))
-            except InputError as error:
-                faults.extend(error.diagnostics)
-    projections: list[Projection] = []
-    made = Made()
-
-    def by_rules(*_: object) -> list[Projection]:
-        nonlocal made
-        made = lower_rules(model, rules, populations, seed)
-        return made.projections
-
-    # What rules make comes where it would come if projections listed it.
-    for connect in (lower_projections, by_rules, lower_singles, lower_tunnels):
-        try:
-            projections.extend(connect(model, network, populations))
-        except InputError as error:
-            faults.extend(error.diagnostics)
-    raise_if_errors(faults)
-    inputs.extend(made.inputs)
+    _refuse_other_parts(network, rules)
+    populations = _lower_populations(model, network)
+    inputs, listed, made = _lower_connections(model, network, rules, populations, seed)
     shared = {
         item.name: (item.dimension, network.values[item.name])
         for item in network.type.parameters.values()
         if item.name in network.values and item.dimension is not None
     }
     projections = set_apart(
-        projections,
+        listed,
         watched(recorded, populations),
         {name: item.size for name, item in populations.items()},
     )
@@ -137,17 +103,77 @@ def lower_network(
     finished, connected = attach(whole.populations, whole.inputs, whole.projections)
     finished = [drive(item, holders) for item in finished]
     connected.extend(whole.axial)
-    for item in finished:
+    _check_cells(finished, shared, network)
+    parts = None
+    if not holders and not whole.axial:
+        parts = Parts(populations, tuple(inputs), tuple(projections))
+    named = {item.id: item for item in finished}
+    return Network(network.id, named, tuple(connected), shared, seed if made.drawn else None, parts)
+
+
+def _refuse_other_parts(network: Component, rules: Sequence[Component]) -> None:
+    """Raise unless all parts of a network are known, or rules."""
+    ruled = {id(item) for rule in rules for item in (rule, rule.parent)}
+    declared = populations_of(network)
+    for place, child in network.all_children():
+        if place not in _SUPPORTED and id(child) not in ruled and child not in declared:
+            raise UnsupportedError(Diagnostic(f"<{child.element.tag}> cannot be run", child.span))
+
+
+def _lower_populations(model: Model, network: Component) -> dict[str, Population]:
+    faults: list[Diagnostic] = []
+    populations: dict[str, Population] = {}
+    for component in populations_of(network):
+        with noted(faults):
+            populations[component.id] = _lower_population(model, component)
+    raise_if_errors(faults)
+    if not populations:
+        raise InputError(Diagnostic(f"'{network.id}' has no population", network.span))
+    return populations
+
+
+def _lower_connections(
+    model: Model,
+    network: Component,
+    rules: Sequence[Component],
+    populations: dict[str, Population],
+    seed: int,
+) -> tuple[list[Input], list[Projection], Made]:
+    """Return the inputs and projections, and of these what rules made."""
+    faults: list[Diagnostic] = []
+    inputs: list[Input] = []
+    for place, lower in (("explicitInputs", _lower_explicit), ("inputs", _lower_list)):
+        for component in network.children.get(place, ()):
+            with noted(faults):
+                inputs.extend(lower(model, component, populations))
+    projections: list[Projection] = []
+    made = Made()
+    with noted(faults):
+        projections.extend(lower_projections(model, network, populations))
+    with noted(faults):  # what rules make comes where it would come if projections listed it
+        made = lower_rules(model, rules, populations, seed)
+        projections.extend(made.projections)
+    for connect in (lower_singles, lower_tunnels):
+        with noted(faults):
+            projections.extend(connect(model, network, populations))
+    raise_if_errors(faults)
+    inputs.extend(made.inputs)
+    return inputs, projections, made
+
+
+def _check_cells(
+    populations: Iterable[Population],
+    shared: Mapping[str, tuple[Dimension, float]],
+    network: Component,
+) -> None:
+    """Raise unless cells get what they require, and send events on one port at most."""
+    faults: list[Diagnostic] = []
+    for item in populations:
         for requirement in item.dynamics.requirements:
             if requirement.name not in shared:
                 faults.append(_unmet(requirement, item, network))
         _refuse_ports(item.dynamics, item, network)
     raise_if_errors(faults)
-    named = {item.id: item for item in finished}
-    parts = None
-    if not holders and not whole.axial:
-        parts = Parts(populations, tuple(inputs), tuple(projections))
-    return Network(network.id, named, tuple(connected), shared, seed if made.drawn else None, parts)
 
 
 def execute_rules(model: Model, network: Component, seed: int) -> Made:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from izhi_models.errors import Diagnostic, InputError, Note, Source, raise_if_errors
+from izhi_models.errors import Diagnostic, InputError, Note, Source, noted, raise_if_errors
 from izhi_models.lems.elements import Document, Element
 from izhi_models.library import models_folder
 
@@ -236,10 +236,8 @@ def _read_into(
             _read_core(ordered, name)
     for include in root.children:
         if include.tag in ("Include", "include"):
-            try:
+            with noted(faults):
                 _read_include(ordered, include, path, chain, faults)
-            except InputError as error:
-                faults.extend(error.diagnostics)
     ordered[str(path)] = document
 
 

@@ -27,6 +27,7 @@ from izhi_models.errors import (
     InputError,
     Span,
     UnsupportedError,
+    noted,
     raise_if_errors,
     suggest,
 )
@@ -111,10 +112,8 @@ def lower_rules(
     faults: list[Diagnostic] = []
     for component in rules:
         rule = _Rule(model, component, populations, seed, is_plain)
-        try:
+        with noted(faults):
             rule.execute(made)
-        except InputError as error:
-            faults.extend(error.diagnostics)
     raise_if_errors(faults)
     return made
 
