@@ -430,20 +430,50 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Holder:
+    """What holds a network and shows its cells quantities.
+
+    Parameters
+    ----------
+    name : str
+        Under which cells carry it.
+    dynamics : Dynamics
+    values : dict of str to float
+        [SI]
+    """
+
+    name: str
+    dynamics: Dynamics
+    values: Values
+
+
+@dataclass(frozen=True)
 class Parts:
-    """A network as its file declares it, before anything is made part of the cells.
+    """A network before anything is made part of the cells.
 
     Parameters
     ----------
     populations : dict of str to Population
-        With the dynamics of the cells alone.
+        As the file declares them, with the dynamics of the cells alone; cells of several
+        compartments as these.
     inputs : tuple of Input
     projections : tuple of Projection
+    axial : tuple of Projection
+        The currents along cells of several compartments.
+    holders : tuple of Holder
+        From the innermost out.
     """
 
     populations: dict[str, Population]
     inputs: tuple[Input, ...]
     projections: tuple[Projection, ...]
+    axial: tuple[Projection, ...] = ()
+    holders: tuple[Holder, ...] = ()
+
+    @property
+    def has_compartments(self) -> bool:
+        """Whether cells have several compartments."""
+        return any(item.compartments is not None for item in self.populations.values())
 
     def kept(self) -> Parts:
         """Return them with all connections as arrays."""
@@ -465,8 +495,7 @@ class Network:
     seed : int or None
         From which connections were drawn; None if none were.
     parts : Parts, optional
-        What it was made of, for who wants to make it in another way; None if what holds the
-        network shows its cells quantities, or cells have several compartments.
+        What it was made of, for who wants to make it in another way.
     """
 
     id: str

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.checks.chance import sends_uncertainly
 from izhi_models.checks.compiled import Compiled, Spikes
 from izhi_models.checks.oracle import (
     MAX_CONNECTIONS,
@@ -25,7 +26,6 @@ from izhi_models.checks.oracle import (
     arrivals_at,
     chosen_cells,
     read_at_other_end,
-    sends_uncertainly,
 )
 from izhi_models.checks.report import Finding
 from izhi_models.expr import Binary, Compare, Expr, Name, Number, children, is_random, names
@@ -77,6 +77,7 @@ class Worst:
 class _Tally:
     """All differences so far, by population and variable, relative to its largest value."""
 
+    oracle: Oracle
     dt_s: float
     scale: dict[tuple[str, str], float] = field(default_factory=dict)
     worst: dict[tuple[str, str], Worst] = field(default_factory=dict)
@@ -100,7 +101,7 @@ class _Tally:
 
     def findings(self) -> Iterator[Finding]:
         for (population, name), item in self.worst.items():
-            place = f"{population}/{name}"
+            place = f"{self.oracle.label(population)}/{name}"
             relative = item.gap / self.scale[population, name] if item.gap else 0.0
             if relative <= TOLERANCE:
                 yield Finding(place, "holds", f"relative difference up to {relative:.1e}")
@@ -110,15 +111,16 @@ class _Tally:
                 "fails",
                 f"relative difference {relative:.3g} in the step that ends at "
                 f"{item.step * self.dt_s * 1e3:.6g} ms: {item.ours:.9g} in "
-                f"{population}[{item.cell}], expected {item.expected:.9g}",
+                f"{self.oracle.label(population, item.cell)}, expected {item.expected:.9g}",
                 _HINT,
             )
         for population, faults in self.spikes.items():
             counted = f"{self.n_spikes.get(population, 0)} in {self.n_steps[population]} steps"
+            what = f"events of {self.oracle.label(population)}"
             if faults:
-                yield Finding(f"events of {population}", "fails", faults[0], _HINT)
+                yield Finding(what, "fails", faults[0], _HINT)
             else:
-                yield Finding(f"events of {population}", "holds", counted)
+                yield Finding(what, "holds", counted)
 
 
 def check_equations(model: Model, *, method: str = "auto", seed: int = 1234) -> list[Finding]:
@@ -134,10 +136,7 @@ def check_equations(model: Model, *, method: str = "auto", seed: int = 1234) -> 
     """
     network = model.network
     if network.parts is None:
-        why = "what holds the network shows it quantities"
-        if any(item.compartments is not None for item in network.populations.values()):
-            why = "its cells have several compartments"
-        return [Finding("equations", "skipped", why)]
+        return [Finding("equations", "skipped", "the parts of the network are not kept")]
     dt_s = model.step()
     oracle = Oracle(network, network.parts.kept(), dt_s)
     lowering = model.lower(model.recordings(), method=method)
@@ -157,7 +156,7 @@ class _Comparison:
         self.oracle = oracle
         self.compiled = compiled
         self.random = random
-        self.tally = _Tally(compiled.dt_s)
+        self.tally = _Tally(oracle, compiled.dt_s)
         self.left_out: list[Finding] = []
         self.sent: dict[int, Spikes] = {}
         self.method = method
@@ -346,6 +345,7 @@ class _Comparison:
 
     def _sum_own(self, cell: Cell, interpreter: Interpreter, step: int) -> None:
         """Let events arrive at each connection's own synapse; give the cell what they add up to."""
+        totals: dict[str, float] = {}
         for own in cell.own:
             projection, synapses = own.projection, own.synapses
             self._show_cells(cell, own)
@@ -363,7 +363,10 @@ class _Comparison:
                     here = f"{place}/{name}"
                     interpreter.set(here, interpreter.value(here) + raised)
             for parameter, variable in own.totals.items():
-                interpreter.set(parameter, synapses.value(variable).sum())
+                total = totals.get(parameter, 0.0)
+                totals[parameter] = total + float(synapses.value(variable).sum())
+        for parameter, total in totals.items():
+            interpreter.set(parameter, total)
 
     def _advance_own(self, cell: Cell, step: int) -> None:
         """Do the step of each connection's own synapse, after those of the cells."""
@@ -388,10 +391,12 @@ class _Comparison:
         name = cell.population
         self.tally.n_steps[name] += 1
         self.tally.n_spikes[name] = self.tally.n_spikes.get(name, 0) + int(found)
-        if found != expected and not sends_uncertainly(cell):
+        if found != expected and not sends_uncertainly(cell.dynamics, cell.uncertain):
             what = "sends an event that it should not" if found else "should send an event"
             time_ms = (step + 1) * self.compiled.dt_s * 1e3
-            self.tally.spikes[name].append(f"{name}[{cell.index}] {what} at {time_ms:.6g} ms")
+            self.tally.spikes[name].append(
+                f"{self.oracle.label(name, cell.index)} {what} at {time_ms:.6g} ms"
+            )
 
 
 def _drawn(dynamics: Dynamics) -> bool:

@@ -15,8 +15,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.checks.chance import draws
 from izhi_models.checks.compiled import Compiled
-from izhi_models.checks.oracle import Cell, Oracle, draws
+from izhi_models.checks.oracle import Cell, Oracle
 from izhi_models.checks.report import Finding
 from izhi_models.checks.sources import DECLARED, Intervals
 from izhi_models.checks.statistics import (
@@ -80,7 +81,8 @@ def check_invariants(model: Model, *, method: str = "auto", seed: int = 1234) ->
         The first; those that follow are the next.
     """
     network, tests = model.network, _Tests()
-    found = [item for projection in network.projections for item in _sane(projection.kept())]
+    declared = network.projections if network.parts is None else network.parts.projections
+    found = [item for projection in declared for item in _sane(projection.kept())]
     random = [
         item
         for item in network.populations.values()

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.attach import without_unread
-from izhi_models.expr import Expr, is_random, names
+from izhi_models.checks.chance import uncertain
 from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dynamics import Dynamics, Variable
 from izhi_models.ir.evaluate import Interpreter
 from izhi_models.ir.passes import exact_times, order_derived
 from izhi_models.ir.prescribed import is_prescribed
 from izhi_models.ir.rewrite import rename_all
+from izhi_models.lems.axial import AXIAL_READ, AXIAL_UNIT, INFLOW, with_neighbours
+from izhi_models.lems.holders import drive
 from izhi_models.network import PEER, WEIGHT, Network, Parts, Population, Projection, Values
 
 Floats = NDArray[np.float64]
@@ -72,6 +75,7 @@ class Own:
     totals : dict of str to str
         Exposure that is added, by parameter of the cell.
     delays : int array (n,)
+        Empty where no events come.
     places : tuple of str
         Of the synapses in the cell that these raise.
     """
@@ -80,7 +84,7 @@ class Own:
     chosen: NDArray[np.intp]
     synapses: Interpreter
     totals: dict[str, str]
-    delays: NDArray[np.int64]
+    delays: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     places: tuple[str, ...] = ()
 
 
@@ -122,6 +126,16 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class _Kind:
+    """What is attached to some cells: of one structure, with the values of one of them."""
+
+    attachment: str
+    dynamics: Dynamics
+    values: dict[str, float]
+    is_input: bool
+
+
+@dataclass(frozen=True)
 class Oracle:
     """Composes cells of a network one by one.
 
@@ -136,6 +150,49 @@ class Oracle:
     network: Network
     parts: Parts
     dt_s: float
+
+    @cached_property
+    def kinds(self) -> dict[str, list[_Kind]]:
+        """What is attached to any of the cells that are lowered as those of a population."""
+        alike: list[tuple[Dynamics, list[_Kind]]] = []
+        found: dict[str, list[_Kind]] = {}
+        for name, population in self.network.populations.items():
+            shared = next((item for key, item in alike if key == population.dynamics), [])
+            alike.append((population.dynamics, shared))
+            found[name] = shared
+        for source in self.parts.inputs:
+            kind = _Kind(source.attachment, source.dynamics, _of(source.values, 0), True)
+            _add_new(found[source.population], kind)
+        for projection in self.parts.projections:
+            if not projection.size or projection.port:
+                continue
+            dynamics = projection.dynamics
+            if self.keeps_apart(projection):
+                if not self.raises(projection):
+                    continue
+                dynamics = _without_events(dynamics)
+            values = _connection(projection, 0)
+            _add_new(found[projection.post], _Kind(projection.attachment, dynamics, values, False))
+        return found
+
+    def label(self, population: str, index: int | None = None) -> str:
+        """Return how a population, or a cell of it, is called: compartments by those of the cell.
+
+        Parameters
+        ----------
+        population : str
+        index : int, optional
+        """
+        owner = self.parts.populations[population].part_of
+        if not owner:
+            return population if index is None else f"{population}[{index}]"
+        whole = self.parts.populations[owner].compartments
+        if whole is None or index is None:
+            return f"compartments of {owner} ({population.removeprefix(owner)[1:]})"
+        rank, cell = divmod(index, whole.size)
+        numbers = [n for n, name in enumerate(whole.owners) if name == population]
+        number = next(n for n in numbers if whole.ranks[n] == rank)
+        return f"compartment {number} of {owner}[{cell}]"
 
     def n_connections(self, population: str) -> NDArray[np.int64]:
         """Return how many connections end at each cell of a population."""
@@ -170,6 +227,17 @@ class Oracle:
         return any(item.arrivals for item in self.network.projections if _key(item) == key)
 
 
+def _add_new(kinds: list[_Kind], kind: _Kind) -> None:
+    if not any(
+        (item.attachment, item.dynamics) == (kind.attachment, kind.dynamics) for item in kinds
+    ):
+        kinds.append(kind)
+
+
+def _without_events(dynamics: Dynamics) -> Dynamics:
+    return replace(dynamics, on_events=(), conditions=())
+
+
 def _key(projection: Projection) -> tuple[str, str, str, str]:
     return (projection.id, projection.pre, projection.post, projection.synapse)
 
@@ -199,21 +267,54 @@ class _Builder:
             else:
                 for number in chosen.tolist():
                     self._add_connection(projection, number)
-        composed = without_unread(compose(self.population.dynamics, self.attached))
-        whole = exact_times(order_derived(composed))
+        if self.apart:
+            self._add_silent()
+        composed = without_unread(compose(self._among_neighbours(), self.attached))
+        driven = drive(
+            replace(self.population, dynamics=composed, values=dict(self.values)),
+            self.oracle.parts.holders,
+        )
+        whole = exact_times(order_derived(driven.dynamics))
         known = {item.name for item in whole.states} | {item.name for item in whole.derived}
         own = {name for name in known if not self._is_attached(name)}
         return Cell(
             self.population.id,
             self.index,
             whole,
-            self.values,
+            _of(driven.values, self.index),
             {**dict(zip(own, own, strict=True)), **self._shared_names(known)},
             self.sources,
             self.own,
             self.peers,
             uncertain(whole),
         )
+
+    def _among_neighbours(self) -> Dynamics:
+        """Return the dynamics of the cell; a compartment reads its neighbours, or is told."""
+        cell = self.population.dynamics
+        near: dict[str, float] = {}
+        for projection in self.oracle.parts.axial:
+            if projection.post != self.population.id:
+                continue
+            chosen = np.flatnonzero(projection.post_cells == self.index)
+            if self.apart:
+                self._add_axial(projection, chosen)
+                continue
+            for number in chosen.tolist():
+                requirement = f"{INFLOW}@{len(near)}"
+                of_one = _connection(projection, number)
+                near[requirement] = of_one[WEIGHT] * of_one[AXIAL_UNIT]
+                neighbour = int(projection.pre_cells[number])
+                self.peers[requirement] = (projection.pre, neighbour, AXIAL_READ)
+        if self.apart or not cell.inflows:
+            return cell
+        return with_neighbours(cell, near)
+
+    def _add_axial(self, projection: Projection, chosen: NDArray[np.intp]) -> None:
+        """Let a compartment be told what flows in from its neighbours."""
+        if chosen.size:
+            totals = dict(projection.own)
+            self.own.append(Own(projection, chosen, self._synapses(projection, chosen), totals))
 
     def _is_attached(self, name: str) -> bool:
         return any(name.startswith(f"{item.place}/") for item in self.attached)
@@ -250,6 +351,21 @@ class _Builder:
                 if free.get(source.id):
                     self.names[place] = free[source.id].pop(0)
 
+    def _add_silent(self) -> None:
+        """Add what cells lowered with this one have and it lacks, so that it gives nothing.
+
+        Methods choose by what is there: by whether a rate is linear, which NMDA's is not.
+        """
+        for kind in self.oracle.kinds[self.population.id]:
+            key = (kind.attachment, kind.dynamics)
+            if any((item.attachment, item.dynamics) == key for item in self.attached):
+                continue
+            place = self._add(kind.attachment, kind.dynamics, kind.values)
+            if kind.is_input:
+                absent = f"{place}/absent"
+                self.attached[-1] = replace(self.attached[-1], present=absent)
+                self.values[absent] = 0.0
+
     def _add_connection(self, projection: Projection, number: int) -> None:
         for port in self._add_synapse(projection, number):
             self.sources.append(
@@ -281,22 +397,16 @@ class _Builder:
     def _add_own(self, projection: Projection, chosen: NDArray[np.intp]) -> None:
         """Keep synapses apart from the cell, as far as the lowered network does."""
         dynamics = projection.dynamics
-        each = [_connection(projection, number) for number in chosen.tolist()]
-        values = {name: np.array([item[name] for item in each]) for name in each[0]}
-        values |= {item.name: np.zeros(chosen.size) for item in dynamics.requirements}
-        synapses = Interpreter(
-            exact_times(order_derived(dynamics)),
-            values,
-            chosen.size,
-            self.oracle.dt_s,
-            method="auto" if is_prescribed(dynamics) else "euler",
-        )
+        synapses = self._synapses(projection, chosen)
         delays = _delays(projection, self.oracle.dt_s)[chosen]
         totals: dict[str, str] = {}
         places: tuple[str, ...] = ()
         if self.oracle.raises(projection):
-            silent = replace(dynamics, on_events=(), conditions=())
-            places = tuple(self._add(projection.attachment, silent, item) for item in each)
+            silent = _without_events(dynamics)
+            places = tuple(
+                self._add(projection.attachment, silent, _connection(projection, number))
+                for number in chosen.tolist()
+            )
         else:
             totals = self._gathered_outside(projection)
         self.own.append(Own(projection, chosen, synapses, totals, delays, places))
@@ -322,6 +432,19 @@ class _Builder:
             projection.attachment, outside, {f"{name}{_SUM}": 0.0 for name in exposures}
         )
         return {f"{place}/{name}{_SUM}": dynamics.exposed(name) or name for name in exposures}
+
+    def _synapses(self, projection: Projection, chosen: NDArray[np.intp]) -> Interpreter:
+        dynamics = projection.dynamics
+        each = [_connection(projection, number) for number in chosen.tolist()]
+        values = {name: np.array([item[name] for item in each]) for name in each[0]}
+        values |= {item.name: np.zeros(chosen.size) for item in dynamics.requirements}
+        return Interpreter(
+            exact_times(order_derived(dynamics)),
+            values,
+            chosen.size,
+            self.oracle.dt_s,
+            method="auto" if is_prescribed(dynamics) else "euler",
+        )
 
 
 def _of(values: Values, number: int) -> dict[str, float]:
@@ -357,68 +480,6 @@ def read_at_other_end(projection: Projection) -> dict[str, str]:
     }
 
 
-def uncertain(dynamics: Dynamics) -> frozenset[str]:
-    """Return the names of everything that follows from random numbers, after the start.
-
-    Parameters
-    ----------
-    dynamics : Dynamics
-        Flat.
-    """
-    found: set[str] = set()
-    size = -1
-    while len(found) > size:
-        size = len(found)
-        pairs: list[tuple[str, tuple[Expr, ...]]] = [
-            (item.name, (item.value,)) for item in dynamics.derived
-        ]
-        pairs += [(item.state, (item.value,)) for item in dynamics.rates]
-        pairs += [
-            (item.state, (block.test, item.value))
-            for block in dynamics.conditions
-            for item in block.assignments
-        ]
-        pairs += [
-            (item.state, (item.value,))
-            for block in dynamics.on_events
-            for item in block.assignments
-        ]
-        for name, expressions in pairs:
-            if any(is_random(item) or names(item) & found for item in expressions):
-                found.add(name)
-    return frozenset(found)
-
-
-def certain_cells(parts: Parts) -> dict[str, NDArray[np.bool_]]:
-    """Return which cells of each population no random number of the run reaches.
-
-    Parameters
-    ----------
-    parts : Parts
-    """
-    found = {
-        name: np.full(item.size, not draws(item.dynamics))
-        for name, item in parts.populations.items()
-    }
-    for source in parts.inputs:
-        if draws(source.dynamics):
-            found[source.population][source.cells] = False
-    before = -1
-    while (now := sum(int(item.sum()) for item in found.values())) != before:
-        before = now
-        for projection in parts.projections:
-            reached = ~found[projection.pre][projection.pre_cells]
-            if draws(projection.dynamics):
-                reached[:] = True
-            found[projection.post][projection.post_cells[reached]] = False
-    return found
-
-
-def draws(dynamics: Dynamics) -> bool:
-    """Return whether a dynamics draws random numbers, at its start or later."""
-    return any(is_random(item) for item in dynamics.expressions())
-
-
 def chosen_cells(oracle: Oracle, population: str, most: int) -> list[int]:
     """Return the cells to look at: those with the most and the fewest connections, and others.
 
@@ -436,12 +497,6 @@ def chosen_cells(oracle: Oracle, population: str, most: int) -> list[int]:
     ordered = fit[np.argsort(counts[fit], kind="stable")]
     places = np.unique(np.linspace(0, fit.size - 1, most).round().astype(int))
     return sorted({int(item) for item in ordered[places]})
-
-
-def sends_uncertainly(cell: Cell) -> bool:
-    """Return whether the events of a cell follow from random numbers."""
-    tests = [item.test for item in cell.dynamics.conditions if item.events]
-    return any(is_random(test) or names(test) & cell.uncertain for test in tests)
 
 
 def arrivals(cell: Cell, step: int, sent: Mapping[int, Sent]) -> dict[str, list[int]]:
@@ -464,6 +519,8 @@ def arrivals(cell: Cell, step: int, sent: Mapping[int, Sent]) -> dict[str, list[
 
 def arrivals_at(own: Own, step: int, sent: Mapping[int, Sent]) -> Iterable[int]:
     """Return at which of a cell's own synapses an event arrives in a step."""
+    if not own.delays.size:
+        return
     pre = own.projection.pre_cells[own.chosen]
     for number, (cell, delay) in enumerate(zip(pre.tolist(), own.delays.tolist(), strict=True)):
         if cell in sent.get(step - delay, {}).get(own.projection.pre, ()):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.checks.oracle import certain_cells, draws
+from izhi_models.checks.chance import certain_cells, draws
 from izhi_models.checks.report import Finding
 from izhi_models.engines.jneuroml import Reference, Started
 from izhi_models.errors import BackendError

@@ -131,7 +131,7 @@ def _step(model: Model, population: Population, method: str) -> Iterator[Finding
     """Compare the step with the time constants of the states at the start."""
     dynamics = population.dynamics
     relaxes = method.startswith("exponential") or (
-        method == "auto" and Coupling(dynamics).has_gates
+        method == "auto" and (bool(dynamics.inflows) or Coupling(dynamics).has_gates)
     )
     if relaxes or any(is_random(item) for item in dynamics.expressions()):
         return

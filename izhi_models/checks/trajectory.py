@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from izhi_models.annarchy.recorder import Recording
 from izhi_models.annarchy.run import Simulator
+from izhi_models.checks.chance import certain_cells
 from izhi_models.checks.continuous import Solution, System
-from izhi_models.checks.oracle import Cell, Oracle, certain_cells
+from izhi_models.checks.oracle import Cell, Oracle
 from izhi_models.checks.report import Figure, Finding
 from izhi_models.checks.smoothness import first_kink
 from izhi_models.ir.linearity import Coupling
+from izhi_models.lems.axial import INFLOW
 from izhi_models.pipeline import Model
 from izhi_models.results import Results
 from izhi_models.units import display_unit
@@ -71,7 +73,7 @@ def check_trajectory(
     """
     network = model.network
     if network.parts is None:
-        return [_skipped("what holds the network shows it quantities")], []
+        return [_skipped("the parts of the network are not kept")], []
     oracle = Oracle(network, network.parts.kept(), model.step())
     reason = _not_solvable(oracle)
     if reason:
@@ -118,7 +120,7 @@ def _not_solvable(oracle: Oracle) -> str:
 def _cells(oracle: Oracle, certain: Mapping[str, NDArray[np.bool_]]) -> Iterator[Cell]:
     """Yield all cells that are connected, and some of each other population, if not random."""
     connected: dict[str, set[int]] = {name: set() for name in oracle.parts.populations}
-    for item in oracle.parts.projections:
+    for item in (*oracle.parts.projections, *oracle.parts.axial):
         connected[item.pre] |= set(item.pre_cells.tolist())
         connected[item.post] |= set(item.post_cells.tolist())
     for name in oracle.parts.populations:
@@ -132,6 +134,7 @@ class _Comparison:
         self, model: Model, oracle: Oracle, cells: list[Cell], method: str, seed: int
     ) -> None:
         self.model = model
+        self.oracle = oracle
         self.cells = cells
         self.groups = _components(cells)
         self.dt_s = model.step()
@@ -199,14 +202,15 @@ class _Comparison:
         found: list[Finding] = []
         for cell in self.cells:
             found += self._of_states(cell)
-            found += self._of_spikes(cell)
+            if not self.oracle.parts.populations[cell.population].part_of:
+                found += self._of_spikes(cell)
         if tolerance_s is not None:
             found.append(self._step_for(tolerance_s))
         return found
 
     def _of_states(self, cell: Cell) -> Iterator[Finding]:
         """Tell of the states of a cell whether their errors fall, and by which order."""
-        place = f"{cell.population}[{cell.index}]"
+        place = self.oracle.label(cell.population, cell.index)
         expected = self._order(cell)
         worst: tuple[float, str, list[float]] | None = None
         for name in self._moving(cell):
@@ -259,7 +263,7 @@ class _Comparison:
         self, cell: Cell, name: str, orders: list[float], expected: int, error: float
     ) -> Finding:
         """Tell of an order that is too low; there may be a reason for it in the model."""
-        what = f"{cell.population}[{cell.index}]/{name}"
+        what = f"{self.oracle.label(cell.population, cell.index)}/{name}"
         reason = self._roughness(cell)
         if reason:
             return Finding(what, "holds", f"{_told(orders, expected)}, which {reason} does not let")
@@ -296,17 +300,21 @@ class _Comparison:
             times = self.solution.times_s[:rows]
             kink = first_kink(one.dynamics, one.values, times, states)
             if kink is not None:
-                return f"a choice in the equations of {key[0]}[{key[1]}] at {kink * 1e3:.6g} ms"
+                place = self.oracle.label(*key)
+                return f"a choice in the equations of {place} at {kink * 1e3:.6g} ms"
         return ""
 
     def _order(self, cell: Cell) -> int:
         # A synapse that each connection has for itself is held while the cell does a step.
-        if any(item.is_own and item.size for item in self.model.network.projections):
+        if any(
+            item.is_own and item.size and INFLOW not in item.own
+            for item in self.model.network.projections
+        ):
             return 1
         if self.method != "auto":
             return ORDERS[self.method]
         lowered = self.model.network.populations[cell.population].dynamics
-        return 2 if Coupling(lowered).has_gates else 1
+        return 2 if lowered.inflows or Coupling(lowered).has_gates else 1
 
     def _of_spikes(self, cell: Cell) -> Iterator[Finding]:
         key = (cell.population, cell.index)
@@ -438,6 +446,7 @@ class _Comparison:
             if not states:
                 continue
             name = next((item for item in ("v", "V") if item in states), states[0])
+            key = (cell.population, cell.index)
             results = self.run(1)
             ours = np.asarray(results.si(f"{cell.population}[{cell.index}]/{name}"), np.float64)
             exact = self.solution.states[cell.population, cell.index, name]
@@ -445,10 +454,9 @@ class _Comparison:
                 results.trace(f"{cell.population}[{cell.index}]/{name}").dimension
             )
             stride = max(1, ours.size // _MOST_POINTS)
-            key = (cell.population, cell.index)
             found.append(
                 Figure(
-                    f"{cell.population}[{cell.index}]/{name}",
+                    f"{self.oracle.label(*key)}/{name}",
                     self.solution.times_s[::stride],
                     ours[::stride] / scale,
                     exact[::stride] / scale,

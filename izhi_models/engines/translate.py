@@ -156,7 +156,7 @@ def _list_singles(request: Request, network: Markup) -> None:
         return
     lowered = request.experiment.network.parts
     component = request.experiment.target.component
-    if lowered is None:
+    if lowered is None or lowered.has_compartments:
         raise UnsupportedError(
             Diagnostic(
                 "single connections to segments of a cell cannot be written for this simulator",

@@ -11,14 +11,14 @@ Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, III.1, ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from izhi_models.errors import InternalError
-from izhi_models.expr import TRUE, Binary, Expr, Name, Number, substitute
+from izhi_models.expr import TRUE, ZERO, Binary, Expr, Name, Number, substitute
 from izhi_models.ir.dynamics import Assignment, Derived, Dynamics, OnCondition, Variable
 from izhi_models.network import PEER, WEIGHT, Block, Listed, Projection
 from izhi_models.units import CURRENT, NONE, VOLTAGE, Dimension
@@ -26,9 +26,10 @@ from izhi_models.units import CURRENT, NONE, VOLTAGE, Dimension
 CONDUCTANCE = "axial/conductance"
 INFLOW = "axial/inflow"
 START = "axial/start"
-_BEFORE = "axial/before"
-_AHEAD = "axial/ahead"
-_POTENTIAL = "v"
+_BEFORE = "axial@before"
+_AHEAD = "axial@ahead"
+AXIAL_READ = "v"  # of a neighbour
+AXIAL_UNIT = "unit"  # of the weight of what carries the current to it
 _S = Dimension(m=-1, l=-2, t=3, i=2)
 _NANO = 1e-9
 
@@ -47,7 +48,7 @@ def with_inflow(cell: Dynamics) -> Dynamics:
         for item in cell.derived
         if isinstance(item.value, Name) and item.value.id in gathered
     }
-    axial: Expr = Binary("-", Name(INFLOW), Binary("*", Name(CONDUCTANCE), Name(_POTENTIAL)))
+    axial: Expr = Binary("-", Name(INFLOW), Binary("*", Name(CONDUCTANCE), Name(AXIAL_READ)))
     total: dict[str, Expr] = {name: Binary("+", Name(name), axial) for name in sums}
     rates = tuple(replace(item, value=substitute(item.value, total)) for item in cell.rates)
     if rates == cell.rates:
@@ -74,15 +75,53 @@ def with_inflow(cell: Dynamics) -> Dynamics:
     )
 
 
+def with_neighbours(compartment: Dynamics, conductances: Mapping[str, float]) -> Dynamics:
+    """Return the dynamics of a compartment that reads its neighbours at every moment.
+
+    Parameters
+    ----------
+    compartment : Dynamics
+        See `with_inflow`.
+    conductances : mapping of str to float
+        To each neighbour, by the name of the requirement that is its potential. [S]
+    """
+    steps = {_BEFORE, _AHEAD}
+    total: Expr = ZERO
+    for name, conductance in conductances.items():
+        total = Binary("+", total, Binary("*", Number(conductance), Name(name)))
+    return replace(
+        compartment,
+        parameters=tuple(
+            item for item in compartment.parameters if item.name not in (INFLOW, START)
+        ),
+        requirements=(
+            *compartment.requirements,
+            *(Variable(name, VOLTAGE) for name in conductances),
+        ),
+        states=tuple(item for item in compartment.states if item.name not in steps),
+        derived=(
+            Derived(INFLOW, CURRENT, total),
+            *(item for item in compartment.derived if item.name not in steps),
+        ),
+        start=tuple(item for item in compartment.start if item.state not in steps),
+        conditions=tuple(
+            item
+            for item in compartment.conditions
+            if steps.isdisjoint(one.state for one in item.assignments)
+        ),
+        inflows=(),
+    )
+
+
 _SYNAPSE = Dynamics(
     "axial",
-    parameters=(Variable(WEIGHT, NONE), Variable("unit", _S)),
-    requirements=(Variable(PEER + _POTENTIAL, VOLTAGE),),
+    parameters=(Variable(WEIGHT, NONE), Variable(AXIAL_UNIT, _S)),
+    requirements=(Variable(PEER + AXIAL_READ, VOLTAGE),),
     derived=(
         Derived(
             "inflow",
             CURRENT,
-            Binary("*", Binary("*", Name(WEIGHT), Name("unit")), Name(PEER + _POTENTIAL)),
+            Binary("*", Binary("*", Name(WEIGHT), Name(AXIAL_UNIT)), Name(PEER + AXIAL_READ)),
         ),
     ),
     exposures=(("inflow", "inflow"),),
@@ -113,7 +152,7 @@ def axial_projection(
         synapse="axial",
         attachment="",
         dynamics=_SYNAPSE,
-        values={WEIGHT: 1.0, "unit": _NANO},
+        values={WEIGHT: 1.0, AXIAL_UNIT: _NANO},
         connections=Listed(Block(cells[0], cells[1], conductances / _NANO, np.zeros(1))),
         is_continuous=True,
         own={INFLOW: "inflow"},

@@ -17,8 +17,8 @@ from izhi_models.ir.passes import order_derived
 from izhi_models.ir.rewrite import rename_all
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.instances import is_network
-from izhi_models.lems.lower import Lowered, lower_component
-from izhi_models.network import Population
+from izhi_models.lems.lower import lower_component
+from izhi_models.network import Holder, Population
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def find_target(component: Component) -> Target | None:
     return Target(component, networks[0], tuple(holders))
 
 
-def lower_holders(model: Model, target: Target) -> list[tuple[str, Lowered]]:
+def lower_holders(model: Model, target: Target) -> list[Holder]:
     """Lower what holds the network, each without it, from the innermost out.
 
     Parameters
@@ -132,11 +132,11 @@ def lower_holders(model: Model, target: Target) -> list[tuple[str, Lowered]]:
         if any(is_random(item) for item in lowered.dynamics.expressions()):
             message = f"'{holder.id}' holds a network and draws random numbers"
             raise UnsupportedError(Diagnostic(message, holder.span))
-        found.append((name_of(holder), lowered))
+        found.append(Holder(name_of(holder), lowered.dynamics, dict(lowered.values)))
     return found
 
 
-def drive(population: Population, holders: Sequence[tuple[str, Lowered]]) -> Population:
+def drive(population: Population, holders: Sequence[Holder]) -> Population:
     """Return the population with what holds its network as a part of each cell.
 
     A holder has one state for the whole network. Each cell computes it for itself, which is the
@@ -145,10 +145,11 @@ def drive(population: Population, holders: Sequence[tuple[str, Lowered]]) -> Pop
     Parameters
     ----------
     population : Population
-    holders : sequence of (str, Lowered)
-        Names and dynamics, from the innermost out.
+    holders : sequence of Holder
+        From the innermost out.
     """
-    for name, holder in holders:
+    for holder in holders:
+        name = holder.name
         placed = _under(name, holder.dynamics)
         shown = dict(holder.dynamics.exposures)
         own = {item.name for item in holder.dynamics.parameters}

@@ -28,7 +28,7 @@ from izhi_models.lems.connections import EVENT_PLACES, lower_projections, lower_
 from izhi_models.lems.holders import drive
 from izhi_models.lems.instances import instances_of, populations_of
 from izhi_models.lems.lists import Gathered, Rows, check_list, count
-from izhi_models.lems.lower import Lowered, lower_component, lower_part, reserved
+from izhi_models.lems.lower import lower_component, lower_part, reserved
 from izhi_models.lems.rules import find_rules
 from izhi_models.lems.spread import spread, with_compartments
 from izhi_models.lems.structure import Made, lower_rules
@@ -45,7 +45,7 @@ from izhi_models.lems.targets import (
 )
 from izhi_models.lems.tunnels import CONTINUOUS_PLACES, lower_tunnels
 from izhi_models.memory import shortage
-from izhi_models.network import Input, Network, Parts, Population, Projection, Values
+from izhi_models.network import Holder, Input, Network, Parts, Population, Projection, Values
 from izhi_models.units import Dimension
 
 _TEMPERATURE = Dimension(k=1)
@@ -68,7 +68,7 @@ def lower_network(
     model: Model,
     network: Component,
     seed: int = DEFAULT_SEED,
-    holders: Sequence[tuple[str, Lowered]] = (),
+    holders: Sequence[Holder] = (),
     recorded: Sequence[str] = (),
 ) -> Network:
     """Lower a network to populations with their inputs.
@@ -80,7 +80,7 @@ def lower_network(
         Of a type that extends ``network``.
     seed : int
         Of what its rules draw.
-    holders : sequence of (str, Lowered)
+    holders : sequence of Holder
         What holds the network and shows it quantities: see `lems.holders`.
     recorded : sequence of str
         Paths that will be recorded, as far as they are known: see `lems.apart`.
@@ -104,9 +104,10 @@ def lower_network(
     finished = [drive(item, holders) for item in finished]
     connected.extend(whole.axial)
     _check_cells(finished, shared, network)
-    parts = None
-    if not holders and not whole.axial:
-        parts = Parts(populations, tuple(inputs), tuple(projections))
+    alone = {item.id: item for item in whole.populations}
+    parts = Parts(
+        alone, tuple(whole.inputs), tuple(whole.projections), tuple(whole.axial), tuple(holders)
+    )
     named = {item.id: item for item in finished}
     return Network(network.id, named, tuple(connected), shared, seed if made.drawn else None, parts)
 
