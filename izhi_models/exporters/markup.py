@@ -6,6 +6,7 @@ blocks, so that they need no memory to speak of, whatever their length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.errors import InternalError
 from izhi_models.lems.components import Component
 from izhi_models.lems.elements import Element
 from izhi_models.lems.tables import Table, around_number
@@ -26,6 +28,7 @@ _ROWS = 2**14  # of a list that are written at once
 _PIECE = 2**16  # characters that are looked at in one go
 # What holds text instead of elements, or elements of others. Source: NeuroML 2 schema.
 FREE = ("notes", "annotation")
+_TAG = re.compile(r"""<[^"'>]*(?:"[^"]*"[^"'>]*|'[^']*'[^"'>]*)*>""")
 
 
 @dataclass
@@ -241,46 +244,35 @@ def source_text(element: Element) -> str:
 
 
 class _Ended(Exception):
-    """The element is closed."""
+    """The element is closed, by the tag at a byte offset."""
 
 
 def _length(text: str, start: int) -> int:
     """Return how many characters the element takes that starts at an offset."""
+    opening = _TAG.match(text, start)
+    if opening is not None and opening[0].endswith("/>"):
+        return len(opening[0])
     parser = expat.ParserCreate(encoding="utf-8")
     depth = 0
-    end: int | None = None
 
     def opened(*_: object) -> None:
         nonlocal depth
-        follow()
         depth += 1
 
     def closed(*_: object) -> None:
-        nonlocal depth, end
-        follow()
+        nonlocal depth
         depth -= 1
-        end = -1 if depth == 0 else None
-
-    def follow(*_: object) -> None:
-        """Note where the element ends: what follows begins there."""
-        nonlocal end
-        if end is not None:
-            end = parser.CurrentByteIndex
-            raise _Ended
+        if depth == 0:
+            raise _Ended(parser.CurrentByteIndex)
 
     parser.StartElementHandler = opened
     parser.EndElementHandler = closed
-    parser.CharacterDataHandler = follow
-    parser.CommentHandler = follow
-    parser.ProcessingInstructionHandler = follow
-    fed = b"<_>"  # in which the element is not all there is
-    parser.Parse(fed)
-    depth = 0
-    try:
-        for first in range(start, len(text), _PIECE):
-            piece = text[first : first + _PIECE].encode("utf-8")
-            fed += piece
+    fed = b""
+    for first in range(start, len(text), _PIECE):
+        piece = text[first : first + _PIECE].encode("utf-8")
+        fed += piece
+        try:
             parser.Parse(piece)
-    except _Ended:
-        pass
-    return len(fed[3:end].decode("utf-8"))
+        except _Ended as ended:
+            return len(fed[: fed.index(b">", *ended.args) + 1].decode("utf-8"))
+    raise InternalError("an element has no end")

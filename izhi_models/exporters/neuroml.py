@@ -35,7 +35,11 @@ from izhi_models.exporters.markup import (
 )
 from izhi_models.exporters.names import identifier
 from izhi_models.exporters.request import Request
-from izhi_models.exporters.simulation import simulation_markup
+from izhi_models.exporters.simulation import (
+    declared_simulation,
+    holder_of,
+    simulation_markup,
+)
 from izhi_models.exporters.used import mentioned, used_components, used_types
 from izhi_models.files import replacing
 from izhi_models.lems.components import Component
@@ -94,6 +98,8 @@ class Collected:
     included : list of str
         Files of NeuroML's own types.
     simulation : Markup
+    target : Markup
+        The Simulation, or the component that holds it.
     """
 
     document: list[Markup]
@@ -101,6 +107,7 @@ class Collected:
     types: list[Element]
     included: list[str]
     simulation: Markup
+    target: Markup
 
 
 def collect(request: Request) -> Collected:
@@ -150,7 +157,7 @@ def write_collected(request: Request, parts: Collected, path: Path) -> tuple[Pat
         if parts.document:
             document = files.enter_context(replacing(beside))
             write_lines(document, _document_lines(request, parts.document, identifier(stem)))
-        lines = lems_file(request, included, parts.types, parts.rest, parts.simulation)
+        lines = lems_file(request, included, parts.types, parts.rest, parts.target)
         write_lines(main, lines)
     return written
 
@@ -180,13 +187,24 @@ class _Collector:
 
     def collect(self) -> Collected:
         """Return what is to be written."""
-        rest = (item for item in self._used if item not in self._inside)
+        rest = [item for item in self._used if item not in self._inside]
+        written = [*self._used]
+        simulation = target = simulation_markup(self._request)
+        plan = self._request.experiment.simulation
+        if plan is not None:
+            declared = declared_simulation(self._model, plan)
+            holder = holder_of(self._model, declared)
+            written.append(holder)
+            if holder is not declared:
+                target = component_markup(holder, {id(declared.element): simulation})
+        types = used_types(self._model, written, self._dropped)
         return Collected(
             [self._markup(item) for item in self._inside],
             [self._markup(item) for item in rest if not item.type.is_a("Simulation")],
-            used_types(self._model, self._used, self._dropped),
-            core_files(self._model, self._used),
-            simulation_markup(self._request),
+            types,
+            core_files(self._request, written, types),
+            simulation,
+            target,
         )
 
     def _arrange(self, network: Component) -> set[str]:

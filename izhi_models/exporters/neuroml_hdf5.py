@@ -47,6 +47,7 @@ from izhi_models.lems.schema import NAMESPACE, document_order
 
 _ATTACHMENT = "synapses"  # the format names no other
 _CHUNK_ROWS = 2**16
+_FEW_ROWS = 2**8  # are kept as they are
 _LONGEST_ATTRIBUTE = 2**16 - 512  # bytes, in files that old libraries can read
 _SINGLES = ("synapticConnection", "synapticConnectionWD")
 # By kind of projection: what its connections name.
@@ -101,7 +102,7 @@ def write_neuroml_hdf5(request: Request, path: Path) -> tuple[Path, ...]:
     rest = [item for item in parts.rest if item is not network]
     with replacing(path) as main:
         included = [*parts.included, beside.name]
-        write_lines(main, lems_file(request, included, parts.types, rest, parts.simulation))
+        write_lines(main, lems_file(request, included, parts.types, rest, parts.target))
         with replacing(beside) as temporary:
             _write(request, parts, network, identifier(stem), temporary)
     return path, beside
@@ -338,8 +339,11 @@ def _write_table(group: Any, name: str, columns: dict[str, NDArray[Any]], size: 
     table = np.empty((size, len(columns)))
     for number, column in enumerate(columns.values()):
         table[:, number] = column
-    chunk = (min(size, _CHUNK_ROWS), len(columns))
-    # Shuffled bytes compress to a third, and are read as fast as without compression.
-    dataset = group.create_dataset(name, data=table, chunks=chunk, compression=1, shuffle=True)
+    packed: dict[str, Any] = {}
+    if size > _FEW_ROWS:
+        # Shuffled bytes compress to a third, and are read as fast as without compression.
+        chunk = (min(size, _CHUNK_ROWS), len(columns))
+        packed = {"chunks": chunk, "compression": 1, "shuffle": True}
+    dataset = group.create_dataset(name, data=table, **packed)
     for number, column_name in enumerate(columns):
         _name(dataset, **{f"column_{number}": column_name})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from izhi_models.errors import InternalError
 from izhi_models.exporters.markup import Markup, component_markup
 from izhi_models.exporters.names import unique
 from izhi_models.exporters.request import Request
-from izhi_models.lems.components import Model
+from izhi_models.lems.components import Component, Model
 from izhi_models.lems.network import DEFAULT_SEED
 from izhi_models.lems.paths import Quantity
 from izhi_models.lems.targets import sent_ports
@@ -30,7 +31,7 @@ def simulation_markup(request: Request) -> Markup:
     if plan is None:
         markup = _new(request)
     else:
-        markup = component_markup(experiment.model.components[plan.id])
+        markup = component_markup(declared_simulation(experiment.model, plan))
         if request.duration_s != plan.length_s:
             markup.attributes["length"] = _time(experiment.model, request.duration_s)
         if request.dt_s != plan.step_s:
@@ -42,6 +43,21 @@ def simulation_markup(request: Request) -> Markup:
         quantities = [item for path in paths for item in experiment.resolve(path)]
         markup.children.append(_output(request, quantities, _taken(markup)))
     return markup
+
+
+def declared_simulation(model: Model, plan: Simulation) -> Component:
+    """Return the component that declares a Simulation."""
+    found = model.targeted(plan.id)
+    if found is None:
+        raise InternalError(f"there is no Simulation '{plan.id}'")
+    return found
+
+
+def holder_of(model: Model, component: Component) -> Component:
+    """Return the top-level component that is a component, or holds it."""
+    return next(
+        item for item in model.components.values() if any(part is component for part in item.walk())
+    )
 
 
 def _time(model: Model, seconds: float) -> str:

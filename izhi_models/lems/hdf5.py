@@ -10,10 +10,9 @@ further rows stay arrays. In messages, the line of a row is its number in the da
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -158,8 +157,10 @@ def read_hdf5(path: Path) -> Document:
     return document
 
 
-# Returns a group as XML, with its rows, or None if it is of another kind.
-_Parser = Callable[[Any, str], tuple[str, _List | None] | None]
+# A group as XML, with its rows, and its tag.
+_Part = tuple[str, "_List | None", str]
+# The order of the schema.
+_ORDER = ("population", *_CONNECTIONS, "inputList")
 
 
 class _Reader:
@@ -173,18 +174,12 @@ class _Reader:
         """Return the file as XML, and for each element of the network its rows."""
         group = self._group(self._file, "neuroml")
         network = self._group(group, "network")
-        parts: list[str] = []
-        lists: list[_List | None] = []
         # As they were created, where the file tells; the schema fixes the order of kinds.
         names = list(network) if _tells_order(network) else sorted(network)
-        projections = [functools.partial(self._projection, kind) for kind in _CONNECTIONS]
-        parsers: list[_Parser] = [self._population, *projections, self._inputs]
-        for parse in parsers:
-            for name in names:
-                made = parse(network, name)
-                if made is not None:
-                    parts.append(made[0])
-                    lists.append(made[1])
+        found = [part for name in names if (part := self._part(network, name)) is not None]
+        found.sort(key=lambda part: _ORDER.index(part[2]))
+        parts = [text for text, _, _ in found]
+        lists = [rows for _, rows, _ in found]
         attributes = _attributes(network, "id", "temperature")
         if "temperature" in attributes:
             attributes += ' type="networkWithTemperature"'
@@ -213,32 +208,36 @@ class _Reader:
             raise self._fault("the attribute 'neuroml_top_level' holds no NeuroML document")
         return head
 
-    def _population(self, network: Any, name: str) -> tuple[str, _List | None] | None:
-        if not name.startswith("population_"):
-            return None
-        group = self._group(network, name)
+    def _part(self, network: Any, name: str) -> _Part | None:
+        """Read a group, or return None if it is of another kind."""
+        for prefix, read in (
+            ("population_", self._population),
+            ("projection_", self._projection),
+            ("inputList_", self._inputs),
+            ("input_list_", self._inputs),
+        ):
+            if name.startswith(prefix):
+                return read(self._group(network, name))
+        return None
+
+    def _population(self, group: Any) -> _Part:
         columns = tuple(_Column(axis, axis, is_needed=True) for axis in "xyz")
         rows = self._rows(group, "<instance {id}><location{rest}/></instance>", columns)
         attributes = _attributes(group, "id", "component")
         if rows is not None:
             opening = f'population{attributes} type="populationList"'
-            return _nested(opening, rows, _metadata(group)), rows
+            return _nested(opening, rows, _metadata(group)), rows, "population"
         size = _attribute(group, "size")
         if size is None:
             raise self._fault(f"'{group.name}' has neither a size nor a table of places")
         opening = f"population{attributes}{_written({'size': size})}"
-        return _nested(opening, None, _metadata(group)), None
+        return _nested(opening, None, _metadata(group)), None, "population"
 
-    def _projection(self, kind: str, network: Any, name: str) -> tuple[str, _List | None] | None:
-        if not name.startswith("projection_"):
-            return None
-        group = self._group(network, name)
-        found = _attribute(group, "type") or "projection"
-        if found not in _CONNECTIONS:
+    def _projection(self, group: Any) -> _Part:
+        kind = _attribute(group, "type") or "projection"
+        if kind not in _CONNECTIONS:
             known = ", ".join(_CONNECTIONS)
-            raise self._fault(f"'{group.name}' is of the type '{found}'", f"known here: {known}")
-        if found != kind:
-            return None
+            raise self._fault(f"'{group.name}' is of the type '{kind}'", f"known here: {known}")
         tag, suffix, words = _CONNECTIONS[kind]
         is_event = kind == "projection"
         columns: list[_Column] = []
@@ -258,12 +257,9 @@ class _Reader:
             rows = _with_suffix(rows, tag, suffix, ("weight", "delay") if is_event else ("weight",))
         ends = ("presynapticPopulation", "postsynapticPopulation")
         attributes = _attributes(group, "id", *ends, *(words if is_event else ()))
-        return _nested(f"{kind}{attributes}", rows), rows
+        return _nested(f"{kind}{attributes}", rows), rows, kind
 
-    def _inputs(self, network: Any, name: str) -> tuple[str, _List | None] | None:
-        if not name.startswith(("inputList_", "input_list_")):
-            return None
-        group = self._group(network, name)
+    def _inputs(self, group: Any) -> _Part:
         population = _braced(_attribute(group, "population") or "")
         columns = (
             _Column("target_cell_id", "target", f"../{population}[{{}}]", True, is_needed=True),
@@ -274,9 +270,8 @@ class _Reader:
         rows = self._rows(group, '<input {id}{rest} destination="synapses"/>', columns)
         if rows is not None:
             rows = _with_suffix(rows, "input", "W", ("weight",))
-        return _nested(
-            f"inputList{_attributes(group, 'id', 'component', 'population')}", rows
-        ), rows
+        attributes = _attributes(group, "id", "component", "population")
+        return _nested(f"inputList{attributes}", rows), rows, "inputList"
 
     def _rows(self, group: Any, form: str, columns: Sequence[_Column]) -> _List | None:
         """Read the dataset of a group; None if it has none, or an empty one."""

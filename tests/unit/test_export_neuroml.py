@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from lxml import etree
 
 import izhi_models
+from izhi_models.checks import diff
 from izhi_models.cli import commands
 from izhi_models.errors import InputError, UnsupportedError
 from izhi_models.lems.read import schema_text
@@ -305,3 +306,68 @@ def test_export__method_and_precision__are_told(tmp_path: Path, write_model: Wri
     path = tmp_path / "x.xml"
     izhi_models.export(write_model(), "neuroml", path, method="midpoint", precision="float")
     assert "the method midpoint, in float precision" in " ".join(path.read_text().split())
+
+
+# Everything of its own, some of it named as NeuroML names its: the files that have those must
+# not be included. The Simulation is part of another component, and takes something from there.
+ALONE = """<Lems><Target component="all"/><Include file="own.xml"/>
+<Dimension name="time" t="1"/><Unit symbol="ms" dimension="time" power="-3"/>
+<ComponentType name="iafCell"><Parameter name="tau" dimension="time"/>
+  <Exposure name="v" dimension="none"/><Dynamics><StateVariable name="v" dimension="none"
+  exposure="v"/><TimeDerivative variable="v" value="(1 - v) / tau"/></Dynamics></ComponentType>
+<ComponentType name="Simulation"><Parameter name="length" dimension="time"/>
+  <Parameter name="step" dimension="time"/><ComponentReference name="target" type="Component"/>
+  <ComponentReference name="shown" type="Note" local="true"/></ComponentType>
+<ComponentType name="Note"/>
+<ComponentType name="Set"><Children name="runs" type="Simulation"/>
+  <Children name="shown" type="Note"/></ComponentType>
+<iafCell id="cell" tau="3ms"/>
+<Set id="all"><Note id="here"/><Simulation id="sim" length="9ms" step="1ms" target="cell"
+  shown="here"/></Set></Lems>"""
+
+
+def test_export__simulation_in_a_set_with_types_named_as_neuromls__is_read_as_the_same(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.xml").write_text('<Lems><Dimension name="time" t="1"/></Lems>')
+    (tmp_path / "alone.xml").write_text(ALONE)
+    model = load(tmp_path / "alone.xml")
+    (written,) = exported(model, tmp_path)
+    assert_same(load(written), model)
+    assert diff(tmp_path / "alone.xml", written).is_equal
+    text = written.read_text()
+    assert "<Include" not in text and text.count('<Dimension name="time"') == 1
+    assert text.index("<Note ") < text.index("<Simulation ")
+    (shorter,) = izhi_models.export(model, "neuroml", tmp_path / "s.xml", duration="2 ms")
+    assert load(shorter).experiment.simulation.length_s == 0.002
+
+
+def test_export__inputs_alone_are_included__takes_no_other_file(tmp_path: Path) -> None:
+    path = tmp_path / "drive.xml"
+    path.write_text(
+        '<Lems><Target component="sim"/><Include file="Inputs.xml"/>'
+        '<Include file="Simulation.xml"/>'
+        '<ComponentType name="iafCell"/><sineGenerator id="sine" phase="0" delay="0ms" '
+        'duration="9ms" amplitude="1nA" period="3ms"/>'
+        '<Simulation id="sim" length="9ms" step="1ms" target="sine"/></Lems>'
+    )
+    written = exported(path, tmp_path)
+    assert_same(load(written[0]), load(path))
+    assert "Cells.xml" not in written[0].read_text()
+
+
+NOTES = """<notes>a &lt; b -- ]]&gt; \u03b1\u2192\U0001f9e0 &#10; <![CDATA[</notes>]]> \u00a0
+  indented</notes>"""
+
+
+@pytest.mark.parametrize("between", ["", "\n", "<!-- </notes> -->", "<?x </notes> ?>"])
+def test_export__notes__are_kept_whatever_they_hold_and_whatever_follows(
+    tmp_path: Path, write_model: WriteModel, between: str
+) -> None:
+    path = write_model(CELL.replace("/>", f">{NOTES}{between}</izhikevichCell>"))
+    lems, document = exported(path, tmp_path)
+    assert_valid(document)
+    (notes,) = etree.parse(document).findall("n:izhikevichCell/n:notes", NAMESPACES)
+    wanted = etree.fromstring(NOTES).text
+    assert notes.text.split() == wanted.split()  # but for how it is indented
+    assert_same(load(lems), load(path))

@@ -82,7 +82,8 @@ def read_for_comparison(path: Path) -> Described:
     """
     model = read_model(path)
     raise_if_errors(find_faults(model))
-    is_run = any(model.of_type(name) for name in _RUN)
+    # A Simulation may be part of a component that is the target.
+    is_run = model.target is not None or any(model.of_type(name) for name in _RUN)
     experiment = lower_experiment(model) if is_run else None
     components = {
         name: item
