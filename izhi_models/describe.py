@@ -25,7 +25,7 @@ def describe_network(network: Network, program: Program | None = None) -> str:
     kinds: dict[Dynamics, list[Population]] = {}
     for population in network.populations.values():
         kinds.setdefault(population.dynamics, []).append(population)
-    parts = [f"network {network.id}: {network.n_neurons} cells"]
+    parts = [f"network {network.id}: {_counted(network.n_neurons, 'cell')}"]
     for dynamics, populations in kinds.items():
         parts.append("\n".join(_kind(dynamics, populations)))
     if network.projections:
@@ -88,7 +88,7 @@ def describe_component(name: str, dynamics: Dynamics, values: Mapping[str, float
 
 def _kind(dynamics: Dynamics, populations: list[Population]) -> Iterator[str]:
     for item in populations:
-        cells = "1 cell" if item.size == 1 else f"{item.size} cells"
+        cells = _counted(item.size, "cell")
         yield f"population {item.id}: {cells} of {item.component}, {dynamics.name}"
     yield from _values(dynamics, populations)
     yield from (f"  {line}" for line in describe_dynamics(dynamics).splitlines())

@@ -34,12 +34,12 @@ from izhi_models.lems.instances import networks_of
 from izhi_models.lems.lower import lower_component
 from izhi_models.lems.network import DEFAULT_SEED
 from izhi_models.lems.parameters import Parameter, find_parameter
-from izhi_models.lems.paths import Quantity
 from izhi_models.lems.settings import apply_settings
 from izhi_models.lems.simulation import Experiment, lower_experiment
 from izhi_models.lems.validate import find_faults
 from izhi_models.library import find_model
-from izhi_models.network import Network, Population
+from izhi_models.network import Network
+from izhi_models.recordings import choose_recordings
 from izhi_models.results import Results
 from izhi_models.rounding import rounded_delays
 from izhi_models.stability import check_step
@@ -171,7 +171,8 @@ class Run:
             if given.ndim and found.is_one_cell:
                 raise InputError(f"'{path}' is one cell, and takes one number")
             if given.ndim and given.shape != values.shape:
-                raise InputError(f"'{path}' has {values.size} cells, not {given.size}")
+                message = f"'{path}' takes a value for each cell, {values.size}, not {given.size}"
+                raise InputError(message)
             chosen = slice(None) if cells is None else cells
             values[chosen] = given[chosen] if given.ndim else given
             present = partial(self.simulator.parameter, found.population)
@@ -187,7 +188,10 @@ class Run:
         quantity = parse_quantity(text, self.model.declarations.types.units)
         if quantity.dimension != dimension:
             wanted = self.model.declarations.types.dimension_name(dimension)
-            raise InputError(f"'{text}' is not of the dimension {wanted}")
+            hint = "a number without a unit, not as text, is SI"
+            raise InputError(
+                Diagnostic(f"'{text}' is not of the dimension {wanted}", notes=(hint,))
+            )
         return quantity.value
 
     def close(self) -> None:
@@ -279,11 +283,7 @@ class Model:
         RunError
             If memory does not suffice.
         """
-        check_choice("method", method, METHODS)
-        check_choice("precision", precision, PRECISIONS)
-        check_choice("paradigm", paradigm, PARADIGMS)
-        if threads < 1:
-            raise InputError(f"{threads} threads, expected 1 or more")
+        _check_choices(method, precision, paradigm, threads)
         step_s, seed = self.step(dt), self.seed(seed)
         check_step(self.network, step_s, method)
         timings = dict(self.timings)
@@ -350,45 +350,12 @@ class Model:
 
         For arguments see `compile`.
         """
-        chosen: dict[tuple[str, str, int, bool], dict[int, Quantity]] = {}
-        for item in self.experiment.quantities.values():
-            cells = chosen.setdefault((item.population, item.name, 1, item.is_whole), {})
-            cells[item.index] = item
-        if self.experiment.simulation is None and not extra:
-            main = (
-                (name, _main_variable(item))
-                for name, item in self.network.populations.items()
-                if not item.part_of
-            )
-            extra = [f"{name}/{variable}" for name, variable in main if variable is not None]
-        extra = list(extra)
-        if every is not None and not extra:
-            message = "'every' is the period of what 'record' names, and it names nothing"
-            hint = "name quantities with record, --record PATH"
-            raise InputError(Diagnostic(message, notes=(hint,)))
         step_s = self.step(dt)
-        for text in extra:
-            path, _, own = text.partition("@")
-            period = self._period(own or every, step_s)
-            for item in self.experiment.resolve(path):
-                cells = chosen.setdefault((item.population, item.name, period, item.is_whole), {})
-                cells[item.index] = item
-        recordings = []
-        for (population, name, period, is_whole), found in chosen.items():
-            items = [found[cell] for cell in sorted(found)]
-            connections = [item.connection for item in items]
-            recordings.append(
-                Recording(
-                    population,
-                    name,
-                    tuple(item.index for item in items),
-                    tuple(item.variable for item in items),
-                    period,
-                    is_whole,
-                    tuple(connections) if any(connections) else (),
-                )
-            )
-        return recordings
+
+        def in_steps(own: str) -> int:
+            return self._period(own or every, step_s)
+
+        return choose_recordings(self.experiment, list(extra), every, in_steps)
 
     def step(self, dt: str | float | None = None) -> float:
         """Return the length of a step [s]; what the file asks for if `dt` is None."""
@@ -471,15 +438,17 @@ class Model:
         return find_parameter(self.declarations, self.experiment.network, path)
 
 
-def _main_variable(population: Population) -> str | None:
-    dynamics = population.dynamics
-    names = [item.name for group in (dynamics.states, dynamics.derived) for item in group]
-    return next((name for name in ("v", "V", *names) if name in names), None)
-
-
 def listed(paths: str | Iterable[str]) -> list[str]:
     """Return paths as a list; a single one may stand for itself."""
     return [paths] if isinstance(paths, str) else list(paths)
+
+
+def _check_choices(method: str, precision: str, paradigm: str, threads: int) -> None:
+    check_choice("method", method, METHODS)
+    check_choice("precision", precision, PRECISIONS)
+    check_choice("paradigm", paradigm, PARADIGMS)
+    if threads < 1:
+        raise InputError(f"{threads} threads, expected 1 or more")
 
 
 def check_choice(what: str, value: str, known: Iterable[str]) -> None:
