@@ -25,6 +25,7 @@ from izhi_models.places import PICTURES, RECORD, RESULTS, resolve_outputs
 from izhi_models.results import Results
 from izhi_models.rounding import rounded_length
 from izhi_models.simulation import Display, Simulation, without_quantities
+from izhi_models.stability import unstable_states
 
 OWN = "annarchy"
 PACKAGES = ("izhi-models", "ANNarchy", "pyNeuroML", "numpy", "scipy")
@@ -151,7 +152,8 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
         written = _write(model, plan, results, folder, settings, run.timings)
     run.close()
     rounded = rounded_length(duration_s, run.simulator.dt_s)
-    warnings = (*model.experiment.warnings, *run.warnings, *rounded)
+    unstable = unstable_states(model.network, run.simulator.dt_s, settings.method)
+    warnings = (*model.experiment.warnings, *run.warnings, *rounded, *unstable)
     return Report(results, *written, run.timings, run.was_cached, warnings)
 
 

@@ -150,7 +150,9 @@ def parse_quantity(text: str, units: Mapping[str, Unit]) -> Quantity:
         return Quantity(_finite(float(number), text), NONE)
     unit = units.get(symbol)
     if unit is None:
-        hint = ("write a decimal point: 1.5",) if symbol.startswith(",") else suggest(symbol, units)
+        # MICRO SIGN and GREEK SMALL LETTER MU
+        plain = symbol.replace("\u00b5", "u").replace("\u03bc", "u")
+        hint = ("write a decimal point: 1.5",) if symbol.startswith(",") else suggest(plain, units)
         raise InputError(Diagnostic(f"unknown unit '{symbol}'", notes=hint))
     return Quantity(_finite(unit.to_si(number), text), unit.dimension, symbol)
 

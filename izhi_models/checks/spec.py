@@ -13,15 +13,14 @@ import numpy as np
 from izhi_models.checks.report import Finding, Verdict
 from izhi_models.errors import Diagnostic
 from izhi_models.expr import Expr, Number, Select, fold, is_random, names, substitute
-from izhi_models.ir.dynamics import TIME_NAME, Dynamics
-from izhi_models.ir.evaluate import evaluate_scalar, initial_values
-from izhi_models.ir.linearity import Coupling, linear_slope, moving_rates
+from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.evaluate import evaluate_scalar
 from izhi_models.lems.validate import validate
 from izhi_models.network import Population
 from izhi_models.pipeline import Model
+from izhi_models.stability import STABLE, shorter_step, time_constants
 from izhi_models.units import Dimension, display_unit, parse_quantity
 
-_STABLE = 2.0  # forward Euler: beyond it, a relaxing state grows
 _ACCURATE = 0.5
 
 
@@ -129,30 +128,12 @@ def _holds(test: Expr) -> bool:
 
 def _step(model: Model, population: Population, method: str) -> Iterator[Finding]:
     """Compare the step with the time constants of the states at the start."""
-    dynamics = population.dynamics
-    relaxes = method.startswith("exponential") or (
-        method == "auto" and (bool(dynamics.inflows) or Coupling(dynamics).has_gates)
-    )
-    if relaxes or any(is_random(item) for item in dynamics.expressions()):
-        return
-    size = population.size
-    required = {item.name: model.network.shared[item.name][1] for item in dynamics.requirements}
-    values = {**population.values, **required}
-    start = initial_values(dynamics, values, size)
-    scope = {name: float(np.ravel(value)[0]) for name, value in {**values, **start}.items()}
-    scope |= {item.name: item.value for item in dynamics.constants} | {TIME_NAME: 0.0}
-    derived = {item.name: item for item in dynamics.derived}
-    for state, rate in moving_rates(dynamics).items():
-        slope = linear_slope(rate, state, derived)
-        if slope is None:
-            continue
-        per_s = evaluate_scalar(slope, scope)
-        ratio = -per_s * model.step()
-        if ratio > _ACCURATE:
-            tau_ms = -1e3 / per_s
+    for state, tau_s in time_constants(model.network, population, method):
+        if model.step() > _ACCURATE * tau_s:
+            tau_ms = tau_s * 1e3
             yield Finding(
                 f"{population.id}/{state}",
-                "fails" if ratio > _STABLE else "doubtful",
+                "fails" if model.step() > STABLE * tau_s else "doubtful",
                 f"time constant {tau_ms:.3g} ms, step {model.step() * 1e3:g} ms",
-                f'try --dt "{tau_ms / 10:.2g} ms", or --method exponential_midpoint',
+                shorter_step(tau_s),
             )

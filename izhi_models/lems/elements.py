@@ -169,8 +169,19 @@ def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 
 
 _UNCLOSED = (expat.errors.XML_ERROR_TAG_MISMATCH, expat.errors.XML_ERROR_NO_ELEMENTS)
+_AMPERSAND = re.compile(r"&\w*$")
 # The schema validator allows no more, and what walks elements may recurse.
 _MAX_DEPTH = 200
+
+
+def _what_to_write(span: Span) -> tuple[str, ...]:
+    """Return how a character is written that stands for markup; empty if it is another."""
+    text = span.source.text
+    if text[span.start : span.end] == "<":
+        return ("write &lt; for <, or .lt. in an expression",)
+    if _AMPERSAND.search(text, max(0, span.start - 20), span.start):
+        return ("write &amp; for &, or .and. in an expression",)
+    return ()
 
 
 class _Parser:
@@ -218,15 +229,14 @@ class _Parser:
             self._expat.Parse(text, is_last)
         except expat.ExpatError as error:
             offset = self._offset + min(self._expat.ErrorByteIndex, self._read)
-            unclosed = self._stack and expat.errors.messages[error.code] in _UNCLOSED
-            notes = (Note("not closed yet", self._stack[-1].span),) if unclosed else ()
-            raise InputError(
-                Diagnostic(
-                    f"not well-formed XML: {expat.errors.messages[error.code]}",
-                    self._span(offset),
-                    notes,
-                )
-            ) from None
+            reason = expat.errors.messages[error.code]
+            span = self._span(offset)
+            notes: tuple[Note | str, ...] = ()
+            if self._stack and reason in _UNCLOSED:
+                notes = (Note("not closed yet", self._stack[-1].span),)
+            elif reason == expat.errors.XML_ERROR_INVALID_TOKEN:
+                notes = _what_to_write(span)
+            raise InputError(Diagnostic(f"not well-formed XML: {reason}", span, notes)) from None
 
     def _span(self, byte: int) -> Span:
         offset = self._document.offset(byte)

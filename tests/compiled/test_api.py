@@ -251,7 +251,7 @@ def test_set__parameter_that_is_divided_by__holds_from_then_on(write_model):
         ("pop/d", "2 mV", "is not of the dimension none"),
         ("pop/v0", "2", "is not of the dimension voltage"),
         ("pop/v0", "-60 mW", "unknown unit"),
-        ("pop/pulse/amplitude", [1.0, 2.0], "has 3 cells, not 2"),
+        ("pop/pulse/amplitude", [1.0, 2.0], "takes a value for each cell, 3, not 2"),
         ("pop[1]/pulse/amplitude", [1.0, 2.0, 3.0], "takes one number"),
         ("pop[3]/pulse/amplitude", 1.0, "there is no cell 3"),
         ("pop/w", 1.0, "has no parameter"),
