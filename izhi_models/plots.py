@@ -224,7 +224,8 @@ def _draw_spikes(
     """Draw a row for each neuron, and return the entries of the legend."""
     scale = _time_scale(results)
     n_neurons = sum(trains.n_neurons for trains in results.spikes.values())
-    marker = _marker(0.8 * height_in / max(1, n_neurons))
+    n_spikes = sum(trains.count for trains in results.spikes.values())
+    marker = _marker(0.8 * height_in / max(1, n_neurons), n_spikes)
     entries: list[tuple[str, str]] = []
     offset = 0
     for population, trains in results.spikes.items():
@@ -368,13 +369,16 @@ def _stroke(n_lines: int) -> dict[str, Any]:
     return {"linewidth": 0.8, "alpha": 0.7}
 
 
-def _marker(row_in: float) -> dict[str, Any]:
-    """Return the marker of a spike: a bar as high as its row, or a dot if rows are thin."""
+def _marker(row_in: float, n_spikes: int) -> dict[str, Any]:
+    """Return the marker of a spike: a bar as high as its row, or a dot if rows are thin.
+
+    A dot is larger where there are few.
+    """
     row_pt = row_in * 72
     if row_pt > 3:
         size = min(0.8 * row_pt, 14)
         return {"linestyle": "", "marker": "|", "markersize": size, "markeredgewidth": 0.9}
-    size = float(np.clip(1.5 * row_pt, 1.8, 3.0))
+    size = float(np.clip(1.5 * row_pt, 1.8 * max(1.0, (20_000 / (1 + n_spikes)) ** 0.25), 5.0))
     return {"linestyle": "", "marker": ".", "markersize": size, "markeredgewidth": 0}
 
 
