@@ -1,7 +1,4 @@
-"""Write the table of types as data, or as Markdown.
-
-Of types without notes, Markdown has the names only.
-"""
+"""Write the table of types as data, or as Markdown, which leaves out types without notes."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ def to_json(rows: Sequence[Coverage]) -> str:
 
 
 def to_markdown(rows: Sequence[Coverage]) -> str:
-    """Return how many types of each file have which status, those with notes, and all names."""
+    """Return how many types of each file have which status, and those with notes."""
     used = [status for status in STATUSES if any(item.status == status for item in rows)]
     lines = [f"| | {' | '.join(used)} |", f"|---|{'---|' * len(used)}"]
     groups = [(file, list(items)) for file, items in groupby(rows, lambda item: item.file)]
@@ -30,14 +27,7 @@ def to_markdown(rows: Sequence[Coverage]) -> str:
         if item.notes:
             told = _escaped("; ".join(item.notes))
             lines.append(f"| `{item.name}` | {item.status} | {told} |")
-    lines += ["", "<details><summary>All types</summary>", ""]
-    for file, items in groups:
-        lines.append(f"- {file}")
-        for status in used:
-            names = ", ".join(f"`{item.name}`" for item in items if item.status == status)
-            if names:
-                lines.append(f"  - {status}: {names}")
-    return "\n".join([*lines, "", "</details>", ""])
+    return "\n".join([*lines, ""])
 
 
 def _escaped(text: str) -> str:
