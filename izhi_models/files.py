@@ -36,6 +36,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
+        if isinstance(error, FileExistsError):  # by mkdir
+            reason = f"'{path.parent}' is no folder"
         raise InputError(f"cannot write '{path}': {reason}") from error
     finally:
         with suppress(OSError):  # its directory may not exist

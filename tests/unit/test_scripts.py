@@ -34,3 +34,9 @@ def test_if_one_file_cannot_be_written_the_other_is_not(tmp_path: Path, folder: 
     with pytest.raises(InputError, match=f"cannot write '.*{folder}': it is a folder"):
         WITH_ARRAYS.write(tmp_path / "a.py")
     assert [item.name for item in tmp_path.iterdir()] == [folder]
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(InputError, match=r"cannot write '.*a.py': '.*taken' is no folder"):
+        PLAIN.write(tmp_path / "taken" / "a.py")
