@@ -10,6 +10,7 @@ from typing import Protocol
 
 from izhi_models.exporters.annarchy import write_annarchy
 from izhi_models.exporters.brian2 import write_brian2
+from izhi_models.exporters.nest import write_nest
 from izhi_models.exporters.neuroml import write_neuroml
 from izhi_models.exporters.neuroml_hdf5 import write_neuroml_hdf5
 from izhi_models.exporters.request import Request
@@ -59,6 +60,7 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
     {
         "annarchy": Target(write_annarchy, "{}.py"),
         "brian2": Target(write_brian2, "{}.py"),
+        "nest": Target(write_nest, "{}.py"),
         "neuroml": Target(write_neuroml, "LEMS_{}.xml"),
         "neuroml-hdf5": Target(write_neuroml_hdf5, "LEMS_{}.xml"),
     }
