@@ -14,7 +14,7 @@ from izhi_models.cli import commands
 from izhi_models.errors import InputError
 from tests.conftest import CELL, WriteModel
 
-SCRIPTS = ("annarchy", "brian2")
+SCRIPTS = ("annarchy", "brian2", "nest")
 HOSTILE = ('a"""b', "a\nimport os", "a\\", "a'); exit(", "{0}", "%(local_index)s")
 
 

@@ -167,14 +167,28 @@ def make_plan(request: Request) -> Plan:
     """
     network = request.experiment.network
     if network.parts is None:
-        raise UnsupportedError(
-            Diagnostic(
-                "NEST has no built-in model for this network: its cells have several "
-                "compartments, or what holds them shows them quantities",
-                notes=_INSTEAD,
-            )
-        )
+        raise UnsupportedError(*_whole(request))
     return _Planner(request, network, network.parts).plan()
+
+
+def _whole(request: Request) -> list[Diagnostic]:
+    """Return why a network has no parts that could be looked at one by one."""
+    cells = {
+        item.component: len(item.compartments.owners)
+        for item in request.experiment.network.populations.values()
+        if item.compartments is not None
+    }
+    if not cells:
+        target = request.experiment.target.component
+        message = f"'{target.id}' shows quantities to the network that it holds"
+        return [Diagnostic(f"NEST cannot be told that {message}", target.span, _INSTEAD)]
+    faults = []
+    for name, count in cells.items():
+        component = request.experiment.model.components.get(name)
+        message = f"NEST has no built-in model for '{name}': it has {count} compartments"
+        span = None if component is None else component.span
+        faults.append(Diagnostic(message, span, _INSTEAD))
+    return faults
 
 
 class _Planner:

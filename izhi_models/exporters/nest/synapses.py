@@ -7,7 +7,7 @@ same reversal potential its ``beta``, and t exp(-t/tau) its ``alpha``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -324,25 +324,39 @@ def _shapes(group: tuple[float | None, list[tuple[_Mode, float]]]) -> list[Kerne
         for mode, amplitude in members
         if mode.is_alpha
     ]
-    plain = [(mode.tau_ms, amplitude) for mode, amplitude in members if not mode.is_alpha]
-    total = sum(amplitude for _, amplitude in plain)
-    largest = max((abs(amplitude) for _, amplitude in plain), default=0.0)
-    rising = [item for item in plain if item[1] < 0.0]
-    if len(plain) == 1:
-        ((tau, amplitude),) = plain
+    merged: dict[float, float] = {}
+    for mode, amplitude in members:
+        if not mode.is_alpha:
+            merged[mode.tau_ms] = merged.get(mode.tau_ms, 0.0) + amplitude
+    if len(merged) == 1:
+        ((tau, amplitude),) = merged.items()
         return [*found, Kernel("exp", tau, tau, reversal, amplitude)]
-    if not plain:
-        return found
-    if abs(total) > 1e-9 * largest or len(rising) not in (1, len(plain) - 1):
-        raise NoModelError("its answer to an event is no sum of single peaks")
-    # One rises for all that decay.
-    if len(rising) != 1:
-        rising = [item for item in plain if item[1] > 0.0]
-    ((rise, _),) = rising
-    for tau, amplitude in plain:
-        if tau != rise:
-            found.append(Kernel("beta", tau, rise, reversal, amplitude * _peak(rise, tau)))
+    for rise, tau, amplitude in _pairs(merged):
+        found.append(Kernel("beta", tau, rise, reversal, amplitude * _peak(rise, tau)))
     return found
+
+
+def _pairs(amplitudes: Mapping[float, float]) -> Iterator[tuple[float, float, float]]:
+    """Yield what rises, what decays, and the amplitude of each of several peaks."""
+    falling = [(tau, size) for tau, size in amplitudes.items() if size > 0.0]
+    rising = [(tau, -size) for tau, size in amplitudes.items() if size < 0.0]
+    sign = 1.0
+    if len(falling) == 1 < len(rising):  # of peaks below 0
+        falling, rising, sign = rising, falling, -1.0
+    if len(rising) == 1:  # one rises for all that decay
+        ((rise, total),) = rising
+        if not np.isclose(sum(size for _, size in falling), total, rtol=_PRECISION, atol=0.0):
+            raise NoModelError("its answer to an event is no sum of single peaks")
+        yield from ((rise, tau, sign * size) for tau, size in falling)
+        return
+    for tau, size in falling:
+        same = [item for item in rising if np.isclose(item[1], size, rtol=_PRECISION, atol=0.0)]
+        if len(same) != 1:
+            raise NoModelError("its answer to an event is no sum of single peaks")
+        rising.remove(same[0])
+        yield same[0][0], tau, size
+    if rising:
+        raise NoModelError("its answer to an event is no sum of single peaks")
 
 
 def _peak(rise: float, tau: float) -> float:
