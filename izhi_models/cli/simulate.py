@@ -116,7 +116,7 @@ def run(files: tuple[str, ...], out: Path | None, form: str, quiet: bool, **opti
     "target",
     required=True,
     metavar="TARGET",
-    help="annarchy, brian2, neuroml, neuroml-hdf5, neuron, netpyne, eden; sonata, neo, nwb.",
+    help="annarchy, brian2, nest, neuroml, neuroml-hdf5, neuron, netpyne, eden; sonata, neo, nwb.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File or folder to write [as FILE is called]."
@@ -146,7 +146,7 @@ def run(files: tuple[str, ...], out: Path | None, form: str, quiet: bool, **opti
 def export(file: str, target: str, out: Path | None, form: str, **options: Any) -> None:
     """Write FILE for another simulator.
 
-    `--to annarchy` and `--to brian2` as a Python script; `--to neuroml` as NeuroML and LEMS, with
+    `--to annarchy`, `brian2`, `nest` as a Python script; `--to neuroml` as NeuroML and LEMS, with
     the connections that rules make as lists; `--to neuroml-hdf5` the same with the network in HDF5;
     `--to neuron`, `netpyne` and `eden` as a folder for these. FILE may be a folder of results, and
     is one for `--to sonata` (spikes), `neo` (NIX) and `nwb`.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.annarchy.links import in_steps
 from izhi_models.annarchy.lower import Group, kinds_of
 from izhi_models.annarchy.start import start_of
 from izhi_models.errors import Diagnostic, UnsupportedError
@@ -31,6 +30,7 @@ from izhi_models.exporters.nest.sources import (
 from izhi_models.exporters.nest.synapses import Kernel, Plasticity, Synapse, read_synapse
 from izhi_models.exporters.request import Request
 from izhi_models.network import WEIGHT, Input, Network, Parts, Population, Projection
+from izhi_models.rounding import in_steps
 
 _INSTEAD = (
     "Brian2 takes any equations: --to brian2",
