@@ -166,17 +166,18 @@ def make_plan(request: Request) -> Plan:
         With everything that NEST has no model for.
     """
     network = request.experiment.network
-    if network.parts is None:
+    parts = network.parts
+    if parts is None or parts.axial or parts.holders:
         raise UnsupportedError(*_whole(request))
-    return _Planner(request, network, network.parts).plan()
+    return _Planner(request, network, parts).plan()
 
 
 def _whole(request: Request) -> list[Diagnostic]:
-    """Return why a network has no parts that could be looked at one by one."""
+    """Return why the parts of a network cannot be looked at one by one."""
     cells = {
         item.component: len(item.compartments.owners)
         for item in request.experiment.network.populations.values()
-        if item.compartments is not None
+        if item.compartments is not None and len(item.compartments.owners) > 1
     }
     if not cells:
         target = request.experiment.target.component
