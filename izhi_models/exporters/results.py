@@ -140,7 +140,7 @@ def _series(trace: Trace, taken: set[str]) -> dict[str, Any]:
 
 
 def _missing(package: str, extra: str) -> BackendError:
-    hint = f"install it: pip install 'izhi-models[{extra}]'"
+    hint = f"install it: pip install {package}, or this package with [{extra}]"
     return BackendError(Diagnostic(f"the package {package} is not installed", notes=(hint,)))
 
 

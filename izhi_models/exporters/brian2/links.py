@@ -8,7 +8,7 @@ cells, after `resets`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
@@ -24,7 +24,7 @@ from izhi_models.exporters.brian2.printing import EDGE, Printer
 from izhi_models.exporters.brian2.tidy import Equations, Values, simplified, tidied
 from izhi_models.exporters.brian2.words import Identifiers, base_unit, quantity
 from izhi_models.expr import ONE, ZERO, Binary, Expr, Name, Select, is_random, names, substitute
-from izhi_models.ir.dynamics import STEP_NAME, Assignment, Derived
+from izhi_models.ir.dynamics import STEP_NAME, Assignment, Derived, Dynamics
 from izhi_models.ir.evaluate import initial_values
 from izhi_models.ir.passes import drop_unused, order_derived
 from izhi_models.ir.rewrite import map_expressions
@@ -246,11 +246,11 @@ def write_own(link: Link, pre: Cells, post: Cells, recorded: frozenset[str]) -> 
         arrival.name: Derived(f"count@{number}", arrival.dimension, arrival.weight)
         for number, arrival in enumerate(item.arrivals)
     }
-    derived_too = (*item.dynamics.derived, *counts.values())
-    ordered = order_derived(replace(item.dynamics, derived=derived_too))
     asked = {name: item.dynamics.exposed(name) or name for name in recorded}
     counted = [count.name for count in counts.values()]
     kept = frozenset((*exposed.values(), *asked.values(), *counted))
+    derived = (*item.dynamics.derived, *counts.values())
+    ordered = order_derived(replace(item.dynamics, derived=derived))
     used = drop_unused(ordered, kept)
     if any(is_random(expr) for expr in used.expressions()):
         raise UnsupportedError(f"'{item.synapse}' draws random numbers at each connection")
@@ -283,6 +283,35 @@ def write_own(link: Link, pre: Cells, post: Cells, recorded: frozenset[str]) -> 
         lines, namespace = _effects(given, texts, post)
         found.on_pre = [*lines, *found.on_pre]
         found.namespace += namespace
+    _show(found, writer, equations, held, asked)
+    found.functions = frozenset(writer.functions)
+    found.namespace += [f'"{name}": {name},' for name in sorted(writer.functions)]
+    found.start |= _start(item, ordered, equations, writer)
+    return found
+
+
+def _start(
+    item: Projection, ordered: Dynamics, equations: Equations, writer: _Writer
+) -> dict[str, str]:
+    """Return the states that do not start with 0, and what with."""
+    known = {WEIGHT: 1.0, **item.values, **dict.fromkeys(_required(item), 0.0)}
+    values = initial_values(ordered, known, 1)
+    start = {state: float(values[state.name][0]) for state in equations.states}
+    return {
+        writer.names[state.name]: quantity(value, state.dimension)
+        for state, value in start.items()
+        if value
+    }
+
+
+def _show(
+    found: Written,
+    writer: _Writer,
+    equations: Equations,
+    held: Sequence[Derived],
+    asked: Mapping[str, str],
+) -> None:
+    """Add what a monitor reads of the quantities that are asked for, by name."""
     states = {state.name for state in equations.states}
     derived: dict[str, Expr] = {}
     for definition in (*held, *equations.definitions):
@@ -297,15 +326,6 @@ def write_own(link: Link, pre: Cells, post: Cells, recorded: frozenset[str]) -> 
             found.model.append(f"{seen} : {base_unit(dimension)}")
             found.seen.append(f"{seen} = {writer.printer.text(derived[there], dimension)}")
             found.variables[name] = (seen, False)
-    found.functions = frozenset(writer.functions)
-    found.namespace += [f'"{name}": {name},' for name in sorted(writer.functions)]
-    known = {WEIGHT: 1.0, **item.values, **dict.fromkeys(_required(item), 0.0)}
-    start = initial_values(ordered, known, 1)
-    for state in equations.states:
-        value = float(start[state.name][0])
-        if value:
-            found.start[writer.names[state.name]] = quantity(value, state.dimension)
-    return found
 
 
 def _required(item: Projection) -> list[str]:
