@@ -43,7 +43,7 @@ from izhi_models.recordings import choose_recordings
 from izhi_models.results import Results
 from izhi_models.rounding import rounded_delays
 from izhi_models.stability import check_step
-from izhi_models.units import TIME, Dimension, parse_quantity
+from izhi_models.units import NONE, TIME, Dimension, parse_quantity
 
 DEFAULT_STEP = "0.025 ms"
 MAX_PERIOD = 2**31 - 1
@@ -425,9 +425,9 @@ class Model:
         if isinstance(value, str):
             quantity = parse_quantity(value, self.declarations.types.units)
             if quantity.dimension != TIME:
-                raise InputError(
-                    Diagnostic(f"'{value}' is no time", notes=(f'write the {what} as "10 ms"',))
-                )
+                is_bare = quantity.dimension == NONE
+                hint = f'write the {what} as "{value.strip() if is_bare else 10} ms"'
+                raise InputError(Diagnostic(f"'{value}' is no time", notes=(hint,)))
             value = quantity.value
         if not 0.0 < value < np.inf:
             raise InputError(f"the {what} must be greater than zero, not {value:g} s")
@@ -462,7 +462,8 @@ def check_choice(what: str, value: str, known: Iterable[str]) -> None:
     known : iterable of str
     """
     if value not in known:
-        raise InputError(Diagnostic(f"unknown {what} '{value}'", notes=suggest(value, known)))
+        notes = suggest(value, known) or (f"known here: {', '.join(known)}",)
+        raise InputError(Diagnostic(f"unknown {what} '{value}'", notes=notes))
 
 
 def load(path: str | Path, *, set: Mapping[str, str | float] | None = None) -> Model:

@@ -75,6 +75,8 @@ def test_export__name_of_the_file__cannot_become_code(
 def test_export__unknown_target__offers_the_known_ones(write_model: WriteModel):
     with pytest.raises(InputError, match=r"unknown target 'anarchy'\n.*'annarchy'"):
         izhi_models.export(write_model(), "anarchy", "x.py")
+    with pytest.raises(InputError, match=r"unknown target 'matlab'\n  known here: annarchy, "):
+        izhi_models.export(write_model(), "matlab")
 
 
 def test_export_command__writes_what_it_says(tmp_path: Path, write_model: WriteModel):
