@@ -63,7 +63,7 @@ RUNGE_KUTTA = {
     ),
     "Ex21_CurrentBasedSynapses": ("130 ms", "0.01 ms", "spksPop", 0),
     "vogels2005": ("150 ms", "", "IF", 1),
-    "receptors": ("60 ms", "", "S K many three double adexBeta", 0),
+    "receptors": ("60 ms", "", "S K strong many three double adexBeta", 0),
     "network": ("60 ms", "", "E I S", 0),
 }
 # Cells whose upstroke is too steep for a Runge-Kutta method that does not shorten its step there:
@@ -96,6 +96,8 @@ HEAD = """<Lems><Target component="sim"/>
   <spike id="2" time="14ms"/><spike id="3" time="40ms"/><spike id="4" time="43ms"/></spikeArray>
 <spikeGenerator id="clock" period="7ms"/>
 <expOneSynapse id="e1" gbase="6nS" erev="0mV" tauDecay="5ms"/>
+<expOneSynapse id="s1" gbase="30nS" erev="10mV" tauDecay="4ms"/>
+<stdpSynapse id="u1" gbase="4nS" erev="0mV" tauRise="1ms" tauDecay="5ms"/>
 <expOneSynapse id="e2" gbase="8nS" erev="-80mV" tauDecay="9ms"/>
 <expOneSynapse id="e3" gbase="3nS" erev="-20mV" tauDecay="2ms"/>
 <alphaSynapse id="a1" gbase="4nS" erev="0mV" tau="3ms"/>
@@ -133,6 +135,9 @@ RECEPTORS = {
     "exps": ("leaky", "e1 e2 e3"),
     "alpha": ("leaky", "a1 a2"),
     "beta": ("leaky", "b1 b2"),
+    "mixed": ("leaky", "a1 b2"),
+    "strong": ("leaky", "e1 e3 e2 s1"),
+    "unweighted": ("leaky", "u1"),
     "many": ("leaky", "b1 b2 b3 a1"),
     "three": ("leaky", "b4"),
     "double": ("leaky", "b5"),
@@ -376,7 +381,7 @@ def test_nest_has_every_receptor(scripts: dict[str, Path]) -> None:
     """Where no cell spikes, membranes differ as much as the methods do: very little."""
     results, _ = own_results(scripts["receptors"].parent.parent, "receptors", "rk4")
     found = results_of(scripts["receptors"])
-    quiet = [name for name in RECEPTORS if name not in ("many", "three", "double")]
+    quiet = [name for name in RECEPTORS if name not in ("strong", "many", "three", "double")]
     for name in quiet:
         values = results.trace(f"{name}/v").values[1:]
         assert np.ptp(values) > 1e-4, name  # something has arrived

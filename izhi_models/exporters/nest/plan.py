@@ -379,7 +379,8 @@ class _Planner:
 
     def _wired(self, item: Projection, synapse: Synapse, plan: Plan) -> Iterator[Wired]:
         post = plan.populations[item.post]
-        weights = np.broadcast_to(item.weights if item.has_weights else np.ones(1), item.size)
+        is_weighted = item.has_weights and synapse.is_weighted
+        weights = np.broadcast_to(item.weights if is_weighted else np.ones(1), item.size)
         steps = np.broadcast_to(in_steps(item.delays, self.request.dt_s), item.size)
         for kernel in synapse.kernels:
             scale, receptor, is_signed, is_pulse = self._routes(post, kernel)

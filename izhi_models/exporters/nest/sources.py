@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from izhi_models.exporters.nest.equations import Floats, equations_of
 from izhi_models.exporters.nest.firing import NoModelError
-from izhi_models.expr import is_random, names
+from izhi_models.expr import ZERO, is_random, names, substitute
+from izhi_models.ir.differentiate import NotDifferentiableError, differentiate
 from izhi_models.ir.dynamics import TIME_NAME, Dynamics
 from izhi_models.ir.evaluate import Interpreter, evaluate_array
 from izhi_models.ir.passes import drop_unused, exact_times, order_derived
@@ -23,6 +24,7 @@ from izhi_models.lems.components import Component, Model
 from izhi_models.lems.lower import Lowered, lower_part
 from izhi_models.network import WEIGHT, Input, Population, Values
 
+_POINTS = 50
 _LAG = 2  # steps after which a current of a generator of NEST acts
 
 
@@ -102,8 +104,9 @@ def waves(item: Input, exposure: str, dt_s: float, n_steps: int) -> Iterator[Wav
         raise NoModelError(f"it depends on '{read}' of the cell")
     values = dict(item.values)
     factors = np.ones(item.cells.size)
-    if isinstance(values.get(WEIGHT), np.ndarray) and _is_proportional(dynamics, exposure):
-        factors, values[WEIGHT] = np.asarray(values[WEIGHT]), 1.0
+    weights = values.get(WEIGHT)
+    if isinstance(weights, np.ndarray) and _is_proportional(dynamics, exposure):
+        factors, values[WEIGHT] = weights, 1.0
     varying = sorted(name for name, value in values.items() if isinstance(value, np.ndarray))
     table = np.array([values[name] for name in varying]).reshape(len(varying), item.cells.size).T
     rows, numbers = distinct(table)
@@ -123,10 +126,20 @@ def distinct(table: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 
 def _is_proportional(dynamics: Dynamics, exposure: str) -> bool:
-    """Return whether the weight only multiplies what NeuroML's own inputs give."""
+    """Return whether the weight multiplies what is shown, and does nothing else."""
     variable = dynamics.exposed(exposure)
-    readers = [item.name for item in dynamics.derived if WEIGHT in names(item.value)]
-    return readers == [variable] and not dynamics.states
+    read = [item for item in dynamics.derived if WEIGHT in names(item.value)]
+    if [item.name for item in read] != [variable] or dynamics.states:
+        return False
+    value = read[0].value
+    try:
+        is_line = WEIGHT not in names(differentiate(value, WEIGHT))
+    except NotDifferentiableError:
+        return False
+    draw = np.random.default_rng(3)
+    known = {name: draw.uniform(0.1, 1.0, _POINTS) for name in sorted(names(value))}
+    nothing = evaluate_array(substitute(value, {WEIGHT: ZERO}), known, _POINTS, draw)
+    return is_line and not nothing.any()
 
 
 def _course(dynamics: Dynamics, values: Values, exposure: str, dt_s: float, n_steps: int) -> Floats:

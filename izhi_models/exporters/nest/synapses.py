@@ -14,7 +14,7 @@ import numpy as np
 
 from izhi_models.exporters.nest.equations import Equations, equations_of
 from izhi_models.exporters.nest.firing import NoModelError
-from izhi_models.expr import ONE, Name, names
+from izhi_models.expr import ONE, Name
 from izhi_models.ir.aggregate import Aggregate, NotAggregable, aggregate
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.network import WEIGHT, Values
@@ -72,9 +72,18 @@ class Plasticity:
 
 @dataclass(frozen=True)
 class Synapse:
-    """What an event does, with or without plasticity."""
+    """What an event does, with or without plasticity.
+
+    Parameters
+    ----------
+    kernels : tuple of Kernel
+    is_weighted : bool
+        Whether it does that times the weight of its connection, which not all synapses read.
+    plasticity : Plasticity or None
+    """
 
     kernels: tuple[Kernel, ...]
+    is_weighted: bool
     plasticity: Plasticity | None = None
 
 
@@ -103,7 +112,12 @@ def read_synapse(dynamics: Dynamics, values: Values, exposure: str, voltage: str
         raise NoModelError("; ".join(summed.reasons))
     if others := {item.name for item in summed.dynamics.requirements} - {voltage}:
         raise NoModelError(f"it reads '{min(others)}' of the cell")
-    return Synapse(_kernels(summed, values, exposure, voltage), plasticity)
+    if any(item.weight not in (ONE, Name(WEIGHT)) for item in summed.arrivals):
+        raise NoModelError("what an event does is not proportional to its weight")
+    if len({item.weight for item in summed.arrivals}) > 1:
+        raise NoModelError("the weight scales a part only of what an event does")
+    is_weighted = any(item.weight != ONE for item in summed.arrivals)
+    return Synapse(_kernels(summed, values, exposure, voltage), is_weighted, plasticity)
 
 
 def _without_plasticity(dynamics: Dynamics, values: Values) -> tuple[Dynamics, Plasticity | None]:
@@ -196,9 +210,6 @@ class _Mode:
 
 def _kernels(summed: Aggregate, values: Values, exposure: str, voltage: str) -> tuple[Kernel, ...]:
     arrivals = {item.name for item in summed.arrivals}
-    weights = {name for item in summed.arrivals for name in names(item.weight)}
-    if weights - {WEIGHT}:
-        raise NoModelError("an event counts differently from connection to connection")
     known: Values = {name: value for name, value in values.items() if name not in arrivals}
     equations = equations_of(summed.dynamics, known, 1, keep=frozenset({exposure}))
     shown = equations.shown.get(summed.dynamics.exposed(exposure) or exposure)
