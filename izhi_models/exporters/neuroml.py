@@ -56,7 +56,8 @@ _ROOT = {
     "xsi:schemaLocation": f"{NAMESPACE} {_SCHEMA}",
 }
 _AS_IT_IS = "write it as it is: --keep-rules"
-_CONNECTING = ("synapticConnection", "projection")
+_SINGLE = "synapticConnection"  # with weight and delay too, which the schema does not know
+_CONNECTING = (_SINGLE, "projection")
 
 
 def write_neuroml(request: Request, path: Path) -> tuple[Path, ...]:
@@ -296,7 +297,8 @@ def _in_order(children: list[Node]) -> list[Node]:
         elif isinstance(child, Verbatim):
             ranks.append(next(order[tag] for tag in FREE if child.text.startswith(f"<{tag}")))
         else:
-            ranks.append(order.get(child.tag, len(order)))
+            tag = _SINGLE if child.tag == f"{_SINGLE}WD" else child.tag
+            ranks.append(order.get(tag, len(order)))
     connecting = [rank for rank in ranks if rank in {order[tag] for tag in _CONNECTING}]
     if connecting != sorted(connecting):
         return children

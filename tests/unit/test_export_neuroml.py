@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -371,3 +372,36 @@ def test_export__notes__are_kept_whatever_they_hold_and_whatever_follows(
     wanted = etree.fromstring(NOTES).text
     assert notes.text.split() == wanted.split()  # but for how it is indented
     assert_same(load(lems), load(path))
+
+
+def test_export__single_connections_of_both_kinds__stay_in_their_order(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    lines = [
+        f'<synapticConnection{kind} from="a[{n}]" to="a[0]" synapse="syn"{rest}/>'
+        for n, (kind, rest) in enumerate([("WD", ' weight="2" delay="1ms"'), ("", "")] * 2)
+    ]
+    network = '<population id="a" component="iaf" size="5"/>' + "".join(lines)
+    model = load(write_model(CELLS, network, outputs=""))
+    (item,) = model.network.projections
+    assert (item.pre_cells.tolist(), item.weights.tolist()) == ([0, 1, 2, 3], [2.0, 1.0, 2.0, 1.0])
+    for target in ("neuroml", "neuroml-hdf5"):
+        written = izhi_models.export(model, target, tmp_path / target / "LEMS_net.xml")
+        assert_same(load(written[0]), model, is_hdf5=target != "neuroml")
+
+
+def test_export__annarchy__knows_numbers_without_end(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    cell = (
+        '<EIF_cond_exp_isfa_ista id="{}" cm="1" tau_refrac="2" v_spike="-40" v_reset="-65" '
+        'v_rest="-65" tau_m="20" i_offset="0" a="0" b="0" delta_T="{}" tau_w="99" v_thresh="-50" '
+        'e_rev_E="0" tau_syn_E="5" e_rev_I="-80" tau_syn_I="5" v_init="-65"/>'
+    )
+    components = '<Include file="PyNN.xml"/>' + cell.format("one", 2) + cell.format("two", 0)
+    network = "".join(f'<population id="p{n}" component="{n}" size="1"/>' for n in ("one", "two"))
+    path = write_model(components, network, outputs="")
+    script = izhi_models.export(path, "annarchy", tmp_path / "eif.py")[0].read_text()
+    names = {item.id for item in ast.walk(ast.parse(script)) if isinstance(item, ast.Name)}
+    assert "inf" not in names  # Python has no such name
+    assert 'np.array([0.5, float("inf")])' in script
