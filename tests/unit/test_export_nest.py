@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import izhi_models
@@ -272,6 +274,29 @@ def test_export__words_of_the_script__are_no_names_of_populations(
     }
     assert {"nest_2", "lambda_2", "nodes_2", "print_2"} <= stored
     assert not {"nest", "print"} & stored
+
+
+def test_export__one_input_at_two_populations__keeps_both_sets_of_cells(
+    tmp_path: Path, write_model: WriteModel
+):
+    inputs = '<pulseGenerator id="pulse" delay="5ms" duration="3ms" amplitude="0.1nA"/>'
+    lists = "".join(
+        f'<inputList id="{pop}_in" component="pulse" population="{pop}">'
+        + "".join(
+            f'<input id="{k}" target="../{pop}[{cell}]" destination="synapses"/>'
+            for k, cell in enumerate(cells)
+        )
+        + "</inputList>"
+        for pop, cells in (("a", range(0, 40, 2)), ("b", range(20)))
+    )
+    network = "".join(f'<population id="{p}" component="leaky" size="40"/>' for p in "ab") + lists
+    path = write_model(CELLS + inputs, network, outputs="")
+    izhi_models.export(path, "nest", tmp_path / "m.py")
+    text = (tmp_path / "m.py").read_text()
+    with np.load(tmp_path / "m.npz") as arrays:
+        for population, cells in (("a", range(0, 40, 2)), ("b", range(20))):
+            (key,) = re.findall(rf'nodes\["{population}"\]\[arrays\["(\w+)"\]\]', text)
+            assert arrays[key].tolist() == list(cells)
 
 
 def test_export__name_without_py__is_refused(tmp_path: Path, write_model: WriteModel):

@@ -17,7 +17,7 @@ from izhi_models.exporters.nest.synapses import Kernel
 _LARGEST_EXPONENT = 663.0
 _WIDTH = 1e-9  # [mV] of a threshold that is a chance in NEST
 
-EXACT = "by exact integration of their linear equations"
+EXACT = "exactly, as linear equations allow"
 ADAPTIVE = "by the method of Runge, Kutta and Fehlberg with steps of its own"
 EULER = "by forward Euler"
 

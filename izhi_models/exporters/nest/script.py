@@ -59,6 +59,11 @@ def _number(value: float) -> str:
     return repr(float(f"{value:.12g}") + 0.0)
 
 
+def _family(name: str) -> set[str]:
+    """Return an identifier with those that are made from it."""
+    return {name, *(f"{name}_{end}" for end in ("values", "cells", "train"))}
+
+
 @dataclass
 class _Store:
     """Decides which arrays are written out."""
@@ -71,8 +76,10 @@ class _Store:
             return self._one(values[0])
         if values.size <= _LONGEST_LIST:
             return f"[{', '.join(self._one(item) for item in values)}]"
-        self.arrays[name] = values
-        return f'arrays["{name}"]'
+        names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        key = next(item for item in names if item not in self.arrays)
+        self.arrays[key] = values
+        return f'arrays["{key}"]'
 
     def _one(self, value: Any) -> str:
         if isinstance(value, np.bool_):
@@ -105,9 +112,9 @@ class _Writer:
         found = next(
             item
             for item in itertools.chain([text], numbered)
-            if item not in self.taken and not keyword.iskeyword(item)
+            if not keyword.iskeyword(item) and not self.taken & _family(item)
         )
-        self.taken.add(found)
+        self.taken |= _family(found)
         return found
 
     def script(self) -> Script:
@@ -221,9 +228,13 @@ class _Writer:
         yield "# The nodes that the cells of each population are."
         items = []
         for item, blocks in self.blocks.items():
-            parts = ", ".join(f"({block}, {block}_cells)" for block in blocks)
-            text = f"gathered({parts})" if len(blocks) > 1 else f"np.array({blocks[0]}.tolist())"
-            items.append(f'"{self.labels[item]}": {text},')
+            label = self.labels[item]
+            if len(blocks) == 1:
+                items.append(f'"{label}": np.array({blocks[0]}.tolist()),')
+                continue
+            items.append(f'"{label}": gathered(')
+            items += [f"    ({block}, {block}_cells)," for block in blocks]
+            items.append("),")
         yield from braces("nodes", items)
 
     # What drives them
@@ -337,8 +348,8 @@ class _Writer:
 
     def _records(self) -> Iterator[str]:
         sending = [item for item, planned in self.plan.populations.items() if planned.sends]
-        listed = ", ".join(f'"{self.labels[item]}"' for item in sending)
-        yield f'spikes = {{name: nest.Create("spike_recorder") for name in [{listed}]}}'
+        new = 'nest.Create("spike_recorder"),'
+        yield from braces("spikes", [f'"{self.labels[item]}": {new}' for item in sending])
         yield "for name, recorder in spikes.items():"
         yield "    cells = nest.NodeCollection(np.sort(nodes[name]))"
         yield '    nest.Connect(cells, recorder, "all_to_all", {"delay": DT})'
