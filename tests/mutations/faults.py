@@ -13,6 +13,7 @@ STORAGE, POPULATIONS, RANDOM = (
 )
 RECORDER, CHANCE, RULES = "annarchy/recorder.py", "lems/sampling.py", "lems/structure.py"
 CASES = "lems/lower.py"
+ROUNDING = "rounding.py"
 ATTACH, REGIMES, INTEGRATORS = "attach.py", "ir/passes/regimes.py", "ir/integrators.py"
 
 
@@ -120,15 +121,15 @@ FAULTS = (
         "np.all(values == values[0])",
         "True",
     ),
-    Fault("delays are cut", LINKS, "np.rint(steps, out=steps)", "np.floor(steps, out=steps)"),
+    Fault("delays are cut", ROUNDING, "np.rint(steps, out=steps)", "np.floor(steps, out=steps)"),
     Fault(
         "delays are a step longer",
-        LINKS,
+        ROUNDING,
         "return steps.astype(np.int32)",
         "return (steps + 1.0).astype(np.int32)",
     ),
     Fault(
-        "no delay acts in the next step", LINKS, "np.maximum(steps, 1.0", "np.maximum(steps, 2.0"
+        "no delay acts in the next step", ROUNDING, "np.maximum(steps, 1.0", "np.maximum(steps, 2.0"
     ),
     Fault(
         "weights are dropped",
@@ -202,8 +203,8 @@ FAULTS = (
     Fault(
         "a synapse shows the wrong quantity",
         SYNAPSES,
-        "psp=reader.text(Name(variable))",
-        'psp=f"2.0*({reader.text(Name(variable))})"',
+        "total = reader.text(Name(variable))",
+        'total = f"2.0*({reader.text(Name(variable))})"',
     ),
     Fault("powers are lost", PRINTING, 'f"whole_power<{text}>({base})"', 'f"({base})"'),
     Fault(
