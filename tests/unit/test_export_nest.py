@@ -32,12 +32,28 @@ REFUSED = {
         '<population id="pop" component="cell" size="1"/>',
         r"'cell' \(fitzHughNagumoCell\): it sends no spikes, and the rate of 'V' is neither",
     ),
-    "several_conditions": (
+    "many_states": (
         '<hindmarshRose1984Cell id="cell" C="28.57142857pF" a="1.0" b="3.0" c="-3.0" d="5.0" '
         'I="5.0" s="4.0" x1="-1.3" r="0.002" x0="-1.1" y0="-9" z0="1.0" v_scaling="35.71428mV"/>',
         '<population id="pop" component="cell" size="1"/>',
-        r"'cell' \(hindmarshRose1984Cell\): it does more than to send a spike above a threshold: "
-        r"conditions set 'spiking'",
+        r"'cell' \(hindmarshRose1984Cell\): it has 3 states \('v', 'y', ...\), and cells of NEST",
+    ),
+    "no_reset": (
+        '<ComponentType name="passive" extends="baseCellMembPot"><Parameter name="tau" '
+        'dimension="time"/><Parameter name="top" dimension="voltage"/>'
+        '<Constant name="MOhm" dimension="resistance" value="1Mohm"/>'
+        '<Attachments name="synapses" type="basePointCurrent"/><Dynamics>'
+        '<StateVariable name="v" dimension="voltage" exposure="v"/>'
+        '<StateVariable name="up" dimension="none"/>'
+        '<DerivedVariable name="i" dimension="current" select="synapses[*]/i" reduce="add"/>'
+        '<TimeDerivative variable="v" value="(i * MOhm - v) / tau"/>'
+        '<OnCondition test="v .gt. top .and. up .lt. 0.5"><StateAssignment variable="up" '
+        'value="1"/><EventOut port="spike"/></OnCondition>'
+        '<OnCondition test="v .lt. top"><StateAssignment variable="up" value="0"/></OnCondition>'
+        '</Dynamics></ComponentType><passive id="cell" tau="5ms" top="10mV"/>',
+        '<population id="pop" component="cell" size="1"/>',
+        r"'cell' \(passive\): its spikes follow other rules than a threshold and a reset: "
+        r"conditions set 'up'",
     ),
     "block": (
         "",
@@ -69,7 +85,7 @@ REFUSED = {
         '<electricalProjection id="g" presynapticPopulation="pop" postsynapticPopulation="pop">'
         '<electricalConnection id="0" preCell="0" postCell="1" synapse="gap"/>'
         "</electricalProjection>",
-        r"'gap' \(gapJunction\): its cells of NEST have no continuous synapses",
+        r"'gap' \(gapJunction\): it acts all the time",
     ),
     "conductance_on_the_map": (
         '<izhikevich2007Cell id="cell" v0="-60mV" C="100pF" k="0.7nS_per_mV" vr="-60mV" '

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from izhi_models.exporters.brian2.paths import shortest
 from izhi_models.exporters.nest.channels import traub
 from izhi_models.exporters.nest.equations import Equations, Floats
 from izhi_models.exporters.nest.firing import Firing, NoModelError, find_firing
@@ -22,6 +23,7 @@ from izhi_models.ir.differentiate import NotDifferentiableError, differentiate
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.units import VOLTAGE
 
+_MOST_STATES = 2  # of cells that send spikes: a membrane and its adaptation
 _SILENT = 1e9  # [mV] a threshold that is never reached
 
 
@@ -53,6 +55,13 @@ def recognise(
     gather = known[next(iter(read))] if read else None
     dimensions = dynamics.dimensions()
     if any("/" not in port for block in equations.conditions for port in block.events):
+        if len(equations.rates) > _MOST_STATES:
+            ends = shortest(equations.rates)
+            first = ", ".join(f"'{ends[name]}'" for name in sorted(ends)[:_MOST_STATES])
+            raise NoModelError(
+                f"it has {len(ends)} states ({first}, ...), and cells of NEST that send spikes "
+                "have a membrane potential and one adaptation"
+            )
         firing = find_firing(equations, start)
         membrane = Membrane(
             firing.integrating,

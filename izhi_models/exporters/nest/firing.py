@@ -85,7 +85,7 @@ def find_firing(whole: Equations, start: Mapping[str, Floats]) -> Firing:
         more = (
             f"conditions set {', '.join(changed)}" if changed else "several conditions send spikes"
         )
-        raise NoModelError(f"it does more than to send a spike above a threshold: {more}")
+        raise NoModelError(f"its spikes follow other rules than a threshold and a reset: {more}")
     block = sending[0]
     membrane, threshold = _threshold(integrating, block.test)
     jumps = _effects(integrating, block, membrane, mode)

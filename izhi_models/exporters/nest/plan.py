@@ -348,7 +348,9 @@ class _Planner:
         item = item.kept()
         try:
             if item.is_continuous:
-                raise NoModelError("its cells of NEST have no continuous synapses")
+                raise NoModelError(
+                    "it acts all the time, which none of these cells can have in NEST"
+                )
             if not pre.sends:
                 return
             if item.port:

@@ -14,7 +14,7 @@ import numpy as np
 
 from izhi_models.exporters.nest.equations import Equations, equations_of
 from izhi_models.exporters.nest.firing import NoModelError
-from izhi_models.expr import ONE, Name
+from izhi_models.expr import ONE, Name, Number, fold
 from izhi_models.ir.aggregate import Aggregate, NotAggregable, aggregate
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.network import WEIGHT, Values
@@ -126,7 +126,11 @@ def _without_plasticity(dynamics: Dynamics, values: Values) -> tuple[Dynamics, P
     Told by its equations: R and U recover, and an event makes R into R (1 - U), and U into
     U + release (1 - U), after it has been scaled by R U.
     """
-    factors = [item.name for item in dynamics.derived if item.name.endswith("/plasticityFactor")]
+    factors = [
+        item.name
+        for item in dynamics.derived
+        if item.name.endswith("/plasticityFactor") and not isinstance(fold(item.value), Number)
+    ]
     if len(factors) != 1:
         return dynamics, None
     (factor,) = factors
