@@ -80,11 +80,14 @@ def test_jneuroml_finds_no_fault_in_any_document(exported: dict[Path, Path]) -> 
     assert f"Validated {len(documents)} files: All valid and no warnings" in done.stdout
 
 
-# One of each: lists of connections, instances, types of users, PyNN's cells, gap junctions.
-@pytest.mark.parametrize("name", ["Ex12_Net2", "Ex13_Instances", "Ex10_Q10", "Ex19_GapJunctions"])
+# One of each: lists of connections, instances, channels, what holds a network, gap junctions.
+@pytest.mark.parametrize(
+    "name", ["Ex12_Net2", "Ex13_Instances", "Ex10_Q10", "Ex17_Tissue", "Ex19_GapJunctions"]
+)
 def test_jneuroml_runs_an_export_as_the_original(exported: dict[Path, Path], name: str) -> None:
     path = next(item for item in exported if item.stem == f"LEMS_NML2_{name}")
     runs = [run_jneuroml(item) for item in (path, exported[path])]
+    assert runs[0].traces
     for key, trace in runs[0].traces.items():
         np.testing.assert_array_equal(runs[1].traces[key], trace)
     for key, times in runs[0].spikes.items():
