@@ -203,8 +203,14 @@ FAULTS = (
     Fault(
         "a synapse shows the wrong quantity",
         SYNAPSES,
-        "total = reader.text(Name(variable))",
-        'total = f"2.0*({reader.text(Name(variable))})"',
+        "psp=total if",
+        'psp=f"2.0*({total})" if',
+    ),
+    Fault(
+        "an event of a plastic synapse counts twice",
+        SYNAPSES,
+        'f"g_target += {total}"',
+        'f"g_target += 2.0*({total})"',
     ),
     Fault("powers are lost", PRINTING, 'f"whole_power<{text}>({base})"', 'f"({base})"'),
     Fault(
