@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.expr import ONE, ZERO, fold, names
-from izhi_models.ir.aggregate import Aggregate, Arrival, NotAggregable
+from izhi_models.expr import ONE, ZERO, names
+from izhi_models.ir.aggregate import Aggregate, Arrival, NotAggregable, value_at_zero
 from izhi_models.ir.compose import Attached, compose
 from izhi_models.ir.dynamics import TIME_NAME, Dynamics, Variable
 from izhi_models.ir.passes import order_derived
@@ -329,7 +329,9 @@ def _choose(present: Mapping[str, NDArray[np.bool_]]) -> dict[str, NDArray[np.in
 def _is_always_zero(dynamics: Dynamics, exposure: str) -> bool:
     """Tell whether an exposure is said to be 0."""
     variable = dynamics.exposed(exposure)
-    return any(item.name == variable and fold(item.value) == ZERO for item in dynamics.derived)
+    return any(
+        item.name == variable and value_at_zero(item.value, ()) == ZERO for item in dynamics.derived
+    )
 
 
 def without_unread(dynamics: Dynamics) -> Dynamics:

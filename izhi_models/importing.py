@@ -15,11 +15,13 @@ from izhi_models.lems.validate import find_faults
 from izhi_models.pipeline import Model, timed
 
 
-def from_annarchy(network: Any, *, duration: str | float = "1 s") -> Model:
+def from_annarchy(
+    network: Any, *, duration: str | float = "1 s", core_types: bool = False
+) -> Model:
     """Read a network of ANNarchy 5, as it is now, compiled or not.
 
-    Equations become ComponentTypes of LEMS, with the numbers of ANNarchy, which are in ms and have
-    no other unit; weights, parameters and states are those of the moment, which becomes t = 0.
+    Equations become ComponentTypes of LEMS, with the numbers of ANNarchy and the dimensions that
+    follow from them; weights, parameters and states are those of the moment, which becomes t = 0.
     ANNarchy does not tell which spikes are on their way, how much of a refractory period is left,
     and when an event-driven variable was last computed: none, none, and these start again.
 
@@ -29,6 +31,11 @@ def from_annarchy(network: Any, *, duration: str | float = "1 s") -> Model:
         It is not changed.
     duration : str or float
         How long the model asks to simulate, ``"500 ms"``; a number is in seconds.
+    core_types : bool
+        True to take NeuroML's own IF_curr_exp, IF_curr_alpha, IF_cond_exp, IF_cond_alpha and
+        SpikeSourcePoisson for ANNarchy's, where all cells of a population are alike, and what ends
+        there are plain weights. Their equations are the same, but not the steps, so that spikes
+        agree to the order of the step only; and they start as after a reset.
 
     Returns
     -------
@@ -48,7 +55,7 @@ def from_annarchy(network: Any, *, duration: str | float = "1 s") -> Model:
     timings: dict[str, float] = {}
     path = Path("annarchy.xml")
     with timed(timings, "read"):
-        document = read_annarchy(network, length)
+        document = read_annarchy(network, length, core_types=core_types)
         declarations = bind_model(path, with_includes(document, path))
         found = find_faults(declarations)
         raise_if_errors(found)

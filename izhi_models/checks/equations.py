@@ -29,6 +29,7 @@ from izhi_models.checks.oracle import (
 )
 from izhi_models.checks.report import Finding
 from izhi_models.expr import Binary, Compare, Expr, Name, Number, children, is_random, names
+from izhi_models.ir.counting import counts_events
 from izhi_models.ir.dynamics import TIME_NAME, Dynamics
 from izhi_models.ir.evaluate import Interpreter, evaluate_scalar
 from izhi_models.pipeline import Model
@@ -259,7 +260,8 @@ class _Comparison:
                     continue
                 here = sample.names.get(state)
                 size = population.size
-                if here is None:
+                # Synapses that have seen as many spikes as the cell has sent start at none.
+                if here is None or counts_events(population.dynamics, state):
                     values = self.compiled.start(name, state)
                 elif here in choices:
                     values = self.random.choice(choices[here], size)

@@ -15,9 +15,17 @@ from izhi_models.errors import Source
 from izhi_models.expr import ZERO, Name
 from izhi_models.importers.connections import Connectivity
 from izhi_models.importers.definition import Definition
+from izhi_models.importers.dimensions import (
+    dimension_name,
+    in_units,
+    is_core,
+    unit_name,
+    unit_power,
+)
 from izhi_models.lems.elements import Document
 from izhi_models.lems.made import table_after_first
 from izhi_models.lems.tables import Numbers
+from izhi_models.units import Dimension
 
 _INCLUDED = ("Cells.xml", "Synapses.xml", "Inputs.xml", "Networks.xml", "Simulation.xml")
 
@@ -87,6 +95,9 @@ class DocumentBuilder:
         self._kinds = Names()
         self._types: list[str] = []
         self._known: dict[str, str] = {}  # names of types by what they are
+        self._dimensions: dict[str, Mapping[str, Dimension]] = {}  # of their names
+        self._quantities: dict[Dimension, None] = {}
+        self._core: dict[tuple[str, str], str] = {}  # ids by kind and wanted name
         self._components: list[str] = []
         self._populations: list[str | _Rows] = []
         self._projections: list[str | _Rows] = []
@@ -115,9 +126,13 @@ class DocumentBuilder:
         if key not in self._known:
             self._known[key] = definition.name = self._kinds.take(wanted)
             self._types.append(definition.xml())
+            self._dimensions[definition.name] = definition.dimensions
+            self._quantities |= dict.fromkeys(definition.dimensions.values())
         return self._known[key]
 
-    def add_cell_type(self, definition: Definition, wanted: str, exposures: Sequence[str]) -> str:
+    def add_cell_type(
+        self, definition: Definition, wanted: str, exposures: Mapping[str, Dimension]
+    ) -> str:
         """Add a type of cell, and the type of all that is attached to it, ``..._synapse``.
 
         Parameters
@@ -125,7 +140,7 @@ class DocumentBuilder:
         definition : Definition
             Its attachments are of the type ``@_synapse``.
         wanted : str
-        exposures : sequence of str
+        exposures : mapping of str to Dimension
             Of what is attached.
         """
         before = len(self._types)
@@ -133,16 +148,37 @@ class DocumentBuilder:
         if len(self._types) > before:
             cell = self._types.pop().replace('"@_synapse"', f'"{kind}_synapse"')
             base = Definition(f"{kind}_synapse", "baseGradedSynapse")
-            for exposure in exposures:
-                base.declare("Exposure", exposure)
+            for exposure, dimension in exposures.items():
+                base.declare("Exposure", exposure, dimension)
             self._kinds.taken.add(base.name)
             self._types += [base.xml(), cell]
         return kind
 
     def add_component(self, kind: str, wanted: str, parameters: Mapping[str, float]) -> str:
-        """Add a component; return its id."""
+        """Add a component, with numbers in ms, mV and nA; return its id."""
         name = self.names.take(wanted)
-        values = "".join(f" {key}={quoteattr(repr(value))}" for key, value in parameters.items())
+        units = {key: unit_name(self._dimensions[kind][key]) for key in parameters}
+        texts = {key: f"{value!r} {units[key]}".strip() for key, value in parameters.items()}
+        values = "".join(f" {key}={quoteattr(text)}" for key, text in texts.items())
+        self._components.append(f"<{kind} id={quoteattr(name)}{values}/>")
+        return name
+
+    def add_core(
+        self, kind: str, wanted: str, attributes: Mapping[str, str], *, again: bool = False
+    ) -> str:
+        """Add a component of a type of NeuroML's PyNN.xml; return its id.
+
+        Parameters
+        ----------
+        kind, wanted : str
+        attributes : mapping of str to str
+        again : bool
+            Whether one that has been wanted before will do.
+        """
+        if again and (kind, wanted) in self._core:
+            return self._core[kind, wanted]
+        name = self._core[kind, wanted] = self.names.take(wanted)
+        values = "".join(f" {key}={quoteattr(text)}" for key, text in attributes.items())
         self._components.append(f"<{kind} id={quoteattr(name)}{values}/>")
         return name
 
@@ -167,7 +203,7 @@ class DocumentBuilder:
         population: str,
         kind: str,
         quantity: str,
-        exposures: Sequence[str],
+        exposures: Mapping[str, Dimension],
         values: NDArray[np.float64],
     ) -> None:
         """Give each cell its own value of a quantity, as the weight of an input.
@@ -178,14 +214,15 @@ class DocumentBuilder:
             And its type.
         quantity : str
             One of the exposures.
-        exposures : sequence of str
+        exposures : mapping of str to Dimension
             Of all that is attached to cells of this type.
         values : array (size,)
         """
         definition = Definition("", f"{kind}_synapse")
         definition.declare("Property", "weight", defaultValue="1")
-        for exposure in exposures:
-            definition.derive(exposure, Name("weight") if exposure == quantity else ZERO)
+        for exposure, dimension in exposures.items():
+            number = Name("weight") if exposure == quantity else ZERO
+            definition.derive(exposure, in_units(number, dimension), dimension)
         value = self.add_type(definition, f"{kind}_{quantity}")
         component = f"of_{value}"
         if component not in self.names.taken:
@@ -274,12 +311,26 @@ class DocumentBuilder:
             f"<Simulation id={quoteattr(simulation)} length={quoteattr(length)} "
             f"step={quoteattr(f'{step_ms!r} ms')} target={quoteattr(name)}/>"
         )
-        includes = "\n".join(f"<Include file={quoteattr(item)}/>" for item in _INCLUDED)
+        files = (*_INCLUDED, *(["PyNN.xml"] if self._core else []))
+        includes = "\n".join(f"<Include file={quoteattr(item)}/>" for item in files)
         components = "\n".join(self._components)
         target = f"<Target component={quoteattr(simulation)}/>"
-        whole = [target, includes, *self._types, components, network, asked]
+        whole = [target, includes, *self._units(), *self._types, components, network, asked]
         body = "\n\n".join("    " + item.replace("\n", "\n    ") for item in whole)
         return f'<?xml version="1.0" encoding="UTF-8"?>\n<Lems>\n\n{body}\n\n</Lems>\n'
+
+    def _units(self) -> list[str]:
+        """Return the dimensions for which NeuroML has no name, with their units."""
+        found = []
+        for item in self._quantities:
+            if not is_core(item):
+                name, symbol = quoteattr(dimension_name(item)), quoteattr(unit_name(item))
+                exponents = "".join(f' {k}="{v}"' for k, v in item._asdict().items() if v)
+                found.append(
+                    f"<Dimension name={name}{exponents}/>\n"
+                    f'<Unit symbol={symbol} dimension={name} power="{unit_power(item)}"/>'
+                )
+        return found
 
 
 def _between(tag: str, name: str, ends: tuple[str, str]) -> str:

@@ -3,20 +3,23 @@
 ANNarchy's step: what arrives is added to ``g_target``; equations are done in the order written,
 rates in a row all from the same state; then the spike condition, and what a spike resets. A value
 is a DerivedVariable, unless an equation before it, or itself, reads it: that has the value of the
-step before, so it is a state, set at the end of each step. Numbers carry no unit, and time is in
-ms, so a rate is divided by 1 ms.
+step before, so it is a state, set at the end of each step. What is the neuron's own has the
+dimension that `dimensions` finds; what is added to it, such as the time of the last spike, are
+numbers of ms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from izhi_models.errors import UnsupportedError
 from izhi_models.expr import (
+    FALSE,
     ONE,
     ZERO,
     Binary,
@@ -32,6 +35,7 @@ from izhi_models.expr import (
     substitute,
 )
 from izhi_models.importers.definition import Definition
+from izhi_models.importers.dimensions import MSEC, UNITS, Claim, in_units
 from izhi_models.importers.equations import (
     Equation,
     bounded,
@@ -41,11 +45,18 @@ from izhi_models.importers.equations import (
 )
 from izhi_models.importers.expressions import parse_condition, truncated
 from izhi_models.importers.order import blocks_before, held_values, in_order
-from izhi_models.importers.values import Context, Values, as_values, population_values
+from izhi_models.importers.schedules import Schedule
+from izhi_models.importers.typing import DURATION, Typing, told_of
+from izhi_models.importers.values import (
+    STEP,
+    TIME,
+    Context,
+    Values,
+    as_values,
+    population_values,
+)
+from izhi_models.units import NONE, Dimension
 
-TIME = "time_ms"
-STEP = "step_ms"
-MSEC = "MSEC"
 COUNT = "spikes_sent"
 LAST = "last_spike_ms"
 _ACTIVE = "is_active"
@@ -60,9 +71,11 @@ class Decay:
     Parameters
     ----------
     rate : Expr
-        In the target's name and `values`. [1/ms]
+        In the target's name and `values`.
     method : str
     values : dict of str to float
+    dimensions : dict of str to Dimension
+        Of these.
     block : int
         Which of the blocks of rates it belongs to.
     """
@@ -70,6 +83,7 @@ class Decay:
     rate: Expr
     method: str
     values: dict[str, float]
+    dimensions: dict[str, Dimension]
     block: int
 
 
@@ -89,6 +103,8 @@ class Cell:
         Targets, and how what arrives there decays; in one step if None.
     shown : dict of str to str
         What synapses expose of each target.
+    common : list of str
+        What all cells of a population have in common, and is attached to them.
     """
 
     definition: Definition
@@ -96,19 +112,21 @@ class Cell:
     apart: dict[str, Any] = field(default_factory=dict)
     arriving: dict[str, Decay | None] = field(default_factory=dict)
     shown: dict[str, str] = field(default_factory=dict)
+    common: list[str] = field(default_factory=list)
 
     @property
-    def exposures(self) -> list[str]:
+    def exposures(self) -> dict[str, Dimension]:
         """Everything that what is attached exposes."""
-        return [*self.shown.values(), *self.apart]
+        names_there = (*self.shown.values(), *self.apart, *self.common)
+        return {name: self.definition.dimensions[name] for name in names_there}
 
-    def give(self, name: str, values: Values) -> None:
+    def give(self, name: str, values: Values, dimension: Dimension = NONE) -> None:
         """Declare a value of the component, or of each cell."""
         if isinstance(values, float):
-            self.definition.declare("Parameter", name)
+            self.definition.declare("Parameter", name, dimension)
             self.parameters[name] = values
         else:
-            self.definition.gather(name, f"synapses[*]/{name}")
+            self.definition.gather(name, f"synapses[*]/{name}", dimension)
             self.apart[name] = values
 
 
@@ -117,11 +135,14 @@ def declare_time(definition: Definition, context: Context) -> None:
 
     It is a whole number of steps, times the step: comparisons with it then hold in the same steps.
     """
-    definition.declare("Constant", MSEC, "time", value="1 ms")
     definition.declare("Constant", STEP, value=repr(context.dt_ms))
     passed = Binary("/", Binary("/", Name("t"), Name(MSEC)), Name(STEP))
     whole = Call("ceil", Binary("-", passed, Number(1.5)))
     definition.derive(TIME, Binary("*", Name(STEP), whole), shown=False)
+
+
+_NO_SCHEDULES: Mapping[str, Schedule] = MappingProxyType({})
+_NO_DIMENSIONS: Mapping[str, Dimension] = MappingProxyType({})
 
 
 class NeuronReader:
@@ -137,6 +158,10 @@ class NeuronReader:
         Variables that synapses read of it; `COUNT` and `LAST` are made if they are among them.
     continuous : collection of str
         Targets to which synapses add something in every step.
+    schedules : mapping of str to Schedule
+        Of parameters that change at given times.
+    common : mapping of str to Dimension, optional
+        What all cells share, if a cell of its own computes it.
     """
 
     def __init__(
@@ -146,6 +171,8 @@ class NeuronReader:
         connected: Collection[str],
         watched: Collection[str],
         continuous: Collection[str],
+        schedules: Mapping[str, Schedule] = _NO_SCHEDULES,
+        common: Mapping[str, Dimension] = _NO_DIMENSIONS,
     ) -> None:
         self.population = population
         self.neuron = population.neuron_type
@@ -154,12 +181,19 @@ class NeuronReader:
         self.connected = connected
         self.watched = watched
         self.continuous = continuous
+        self.schedules = schedules
+        self.common = common
         self.where = f"neuron '{self.neuron.name}' of population '{population.name}'"
         self.functions = read_functions(self.neuron.functions, self.where, context.functions)
-        self.is_spiking = self.neuron.type == "spike"
+        self.is_spiking = self._sends()
         self.equations = self._equations()
         self.resets = self._read(self.neuron.reset) if self.is_spiking else []
-        self.targets = sorted({*self.description["targets"], *connected})
+        self._check_common()
+        self.condition: Expr | None = None
+        if self.is_spiking:
+            where = f"{self.where}, spike"
+            self.condition = parse_condition(self.neuron.spike, where, self.functions)
+        self.targets = self._targets()
         self.cell = Cell(Definition("@", "baseSpikingCell"))
         self.definition = self.cell.definition
         self._check_own_names()
@@ -167,10 +201,11 @@ class NeuronReader:
         # What synapses read is the value at the end of the step.
         self.held = held_values(self.equations, self.reset_names | {*watched})
         self.blocks = blocks_before(self.equations)
+        self.dimensions = self._infer()
 
     def _check_own_names(self) -> None:
         own = {*self.description["attributes"]}
-        taken = sorted(own & {TIME, STEP, MSEC, COUNT, LAST, _ACTIVE, _PERIOD, "weight"})
+        taken = sorted(own & {TIME, STEP, COUNT, LAST, _ACTIVE, _PERIOD, "weight", *UNITS})
         if taken:
             raise UnsupportedError(
                 f"{self.where}: the name '{taken[0]}' means something else in the model: "
@@ -178,6 +213,24 @@ class NeuronReader:
             )
         if not self.population.enabled:
             raise UnsupportedError(f"population '{self.population.name}' is disabled")
+
+    def _sends(self) -> bool:
+        return bool(self.neuron.type == "spike")
+
+    def _targets(self) -> list[str]:
+        return sorted({*self.description["targets"], *self.connected})
+
+    def _given(self) -> list[str]:
+        """Return the names of its parameters."""
+        return [item["name"] for item in self.description["parameters"]]
+
+    def _check_common(self) -> None:
+        for item in self.resets:
+            if item.name in self.common:
+                raise UnsupportedError(
+                    f"{self.where}, reset '{item.text}': '{item.name}' is one random variable of "
+                    "all cells, which a spike of one cannot change in LEMS"
+                )
 
     def _read(self, source: Any) -> list[Equation]:
         return read_equations(source or "", "neuron", self.where, self.functions)
@@ -187,13 +240,30 @@ class NeuronReader:
         found = self._read(self.neuron.equations)
         # Populations of Poisson neurons declare sums that nothing adds to.
         found = [item for item in found if not item.name.startswith("_sum_")]
-        for item in found:
-            if item.locality == "global" and is_random(item.value):
-                raise UnsupportedError(
-                    f"{self.where}, variable '{item.name}': '{item.text}' draws one random number "
-                    "for all cells, which LEMS cannot say"
-                )
-        return in_order(found)
+        return in_order(item for item in found if item.name not in self.common)
+
+    def _infer(self) -> dict[str, Dimension]:
+        """Find the dimensions of what the neuron computes with; give equations units."""
+        typing = Typing()
+        equations = [typing.equation(item) for item in self.equations]
+        resets = [typing.equation(item) for item in self.resets]
+        spike = None if self.condition is None else typing.claim(Claim(self.condition))
+        moving = [item.name for item in self.equations if item.is_ode]
+        arriving = [f"{word}_{t}" for t in self.targets for word in ("g", "sum")]
+        arriving += [f"sum({t})" for t in self.targets]
+        given = self._given()
+        given += sorted(self.context.constants.keys() - {*self.description["attributes"], "pi"})
+        first = [*given, *(item.name for item in self.equations)]
+        last = [*arriving, *moving]
+        first = [name for name in first if name not in last]
+        told = told_of(self.population)
+        if isinstance(self.neuron.refractory, str):
+            told = {self.neuron.refractory: DURATION, **told}
+        found = typing.infer((first, last), {"pi": NONE, **self.common}, told)
+        self.equations = [item() for item in equations]
+        self.resets = [item() for item in resets]
+        self.condition = None if spike is None else spike()
+        return found
 
     def read(self) -> Cell:
         """Return the cell.
@@ -208,6 +278,9 @@ class NeuronReader:
         self.start: list[tuple[str, Expr]] = []
         self.inflow: dict[str, tuple[str, str]] = {}
         self._parameters()
+        for name, dimension in self.common.items():
+            self.definition.gather(name, f"synapses[*]/{name}", dimension)
+            self.cell.common.append(name)
         self._arrivals()
         self._refractory()
         self._variables()
@@ -219,19 +292,24 @@ class NeuronReader:
 
     def _state(self, name: str, values: Values | None = None) -> None:
         """Declare a state with the value that it has now."""
-        self.definition.state(name)
+        dimension = self.dimensions.get(name, NONE)
+        self.definition.state(name, dimension)
         values = population_values(self.population, name) if values is None else values
         if not (isinstance(values, float) and values == 0.0):
             start = self.definition.unused(f"{name}_start")
-            self.cell.give(start, values)
+            self.cell.give(start, values, dimension)
             self.start.append((name, Name(start)))
 
     def _parameters(self) -> None:
-        for item in self.description["parameters"]:
-            if item["name"] in self.reset_names:
-                self._state(item["name"])
+        for name in self._given():
+            if name in self.reset_names:
+                self._state(name)
+            elif name in self.schedules:
+                value = self.schedules[name].value(self.cell, name)
+                self.definition.derive(name, value, shown=False)
             else:
-                self.cell.give(item["name"], population_values(self.population, item["name"]))
+                values = population_values(self.population, name)
+                self.cell.give(name, values, self.dimensions[name])
 
     def _arrivals(self) -> None:
         for target in self.targets:
@@ -241,12 +319,14 @@ class NeuronReader:
             if number is not None and target not in self.continuous:
                 decay = self._decay(self.equations[number], number)
             self.cell.arriving[target] = decay
+            word = f"sum({target})" if name.startswith("sum_") else name
+            dimension = self.dimensions[name] = self.dimensions[word]
             if number is None or decay is not None:
-                self.definition.gather(name, f"synapses[*]/{name}")
+                self.definition.gather(name, f"synapses[*]/{name}", dimension)
                 continue
             # A state of the cell, to which what arrives is added before anything else.
             arriving, now = (self.definition.unused(f"{name}_{word}") for word in ("in", "now"))
-            self.definition.gather(arriving, f"synapses[*]/{name}")
+            self.definition.gather(arriving, f"synapses[*]/{name}", dimension)
             self.inflow[name] = (arriving, now)
 
     def _exposure(self, target: str) -> str:
@@ -260,9 +340,9 @@ class NeuronReader:
             return None
         if self.population.initialized and np.any(population_values(self.population, item.name)):
             return None
-        own = names(item.value) - {item.name}
+        own = names(item.value) - {item.name} - UNITS.keys()
         values: dict[str, float] = {}
-        parameters = {entry["name"] for entry in self.description["parameters"]}
+        parameters = {*self._given()}
         for name in own:
             if name in self.context.constants and name not in self.description["attributes"]:
                 values[name] = self.context.constants[name]
@@ -273,7 +353,8 @@ class NeuronReader:
             values[name] = found
         if is_random(item.value) or not is_proportional(item.value, item.name):
             return None
-        return Decay(item.value, item.method, values, self.blocks[number])
+        dimensions = {name: self.dimensions[name] for name in values}
+        return Decay(item.value, item.method, values, dimensions, self.blocks[number])
 
     def _refractory(self) -> None:
         """Declare when a cell stands still after a spike, if it does."""
@@ -301,12 +382,13 @@ class NeuronReader:
             return None
         step = Name(STEP)
         if isinstance(said, str):
-            parameters = {item["name"] for item in self.description["parameters"]}
+            parameters = {*self._given()}
             if said in parameters - self.reset_names:
                 found = population_values(self.population, said)
                 if isinstance(found, float) and int(found / self.context.dt_ms) == 0:
                     return None
-            return Binary("*", step, truncated(Binary("/", Name(said), step)))
+            time = in_units(Name(said), NONE.over(self.dimensions.get(said, NONE)))
+            return Binary("*", step, truncated(Binary("/", time, step)))
         steps = as_values(self._refractory_steps(said))
         if not np.any(steps):
             return None
@@ -342,8 +424,9 @@ class NeuronReader:
 
     def _check_names(self, expr: Expr) -> None:
         own = {*self.description["attributes"]}
-        self.definition.declare_used(expr, self.context.constants, own)
-        unknown = sorted(names(expr) - self.definition.names - self._declared_later())
+        self.definition.declare_used(expr, self.context.constants, own, self.dimensions)
+        known = self.definition.names | self._declared_later() | UNITS.keys()
+        unknown = sorted(names(expr) - known)
         if unknown:
             raise UnsupportedError(f"{self.where}: nothing is called '{unknown[0]}'")
 
@@ -360,20 +443,19 @@ class NeuronReader:
         for name in self.held - {*moving, *self.inflow}:
             self._state(name)
         for name, (arriving, now) in self.inflow.items():
-            self.definition.derive(now, Binary("+", Name(name), Name(arriving)), shown=False)
+            total = Binary("+", Name(name), Name(arriving))
+            self.definition.derive(now, total, self.dimensions[name], shown=False)
         for number, item in enumerate(self.equations):
             if item.name in decaying:
                 continue
             value = self._here(item.value, number)
             if item.is_ode:
                 masked = self._masked(item.name, value)
-                per_ms = Binary("/", masked, Name(MSEC))
-                self.definition.rate(item.name, per_ms, item.method, self.blocks[number])
+                self.definition.rate(item.name, masked, item.method, self.blocks[number])
                 continue
             name = f"{item.name}_now" if item.name in self.held else item.name
-            self.definition.derive(
-                name, self._bounded(item, value), shown=name == item.name, frozen=True
-            )
+            value, dimension = self._bounded(item, value), self.dimensions[item.name]
+            self.definition.derive(name, value, dimension, shown=name == item.name, frozen=True)
 
     def _bounded(self, item: Equation, value: Expr) -> Expr:
         low, high = (
@@ -392,7 +474,8 @@ class NeuronReader:
         """Write what is done on the new state: arrivals, bounds, held values, spikes."""
         for name, (arriving, _) in self.inflow.items():
             total = Binary("+", Name(name), Name(arriving))
-            self.definition.on_condition(Compare("!=", Name(arriving), ZERO), [(name, total)])
+            nothing = in_units(ZERO, self.dimensions[name])
+            self.definition.on_condition(Compare("!=", Name(arriving), nothing), [(name, total)])
         inlined: dict[str, Expr] = {}
         for number, item in enumerate(self.equations):
             if item.is_ode:
@@ -425,8 +508,7 @@ class NeuronReader:
                 f"{self.where}: its axon_spike '{self.neuron.axon_spike}' sends a second kind of "
                 "spike, and a cell of NeuroML has one"
             )
-        condition = parse_condition(self.neuron.spike, f"{self.where}, spike", self.functions)
-        test = substitute(self._here(condition), inlined)
+        test = substitute(self._here(self.condition or FALSE), inlined)
         if self.mask is not None:
             test = Logic("and", test, Compare("==", self.mask, ONE))
         assignments = [

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from izhi_models.errors import UnsupportedError
-from izhi_models.expr import ONE, ZERO, Binary, Compare, Expr, Logic, Name, Number, Select
+from izhi_models.expr import ONE, ZERO, Binary, Compare, Logic, Name, Number
 from izhi_models.importers.connections import Connectivity
 from izhi_models.importers.definition import Definition
-from izhi_models.importers.expressions import floor
-from izhi_models.importers.neurons import MSEC, STEP, TIME, Cell, declare_time
+from izhi_models.importers.dimensions import MSEC
+from izhi_models.importers.neurons import Cell, declare_time
+from izhi_models.importers.schedules import Schedule, read_schedule
 from izhi_models.importers.synapses import declare_pulse
 from izhi_models.importers.values import Context, Values, as_values
 
@@ -112,11 +111,10 @@ def _arrival(cell: Cell, context: Context) -> Definition:
     return definition
 
 
-_MOST = 100  # parts of a schedule; each is a case of an equation and a value of each cell
 _RATE = "r"
 
 
-def read_schedule(population: Any, network: Any, context: Context) -> Cell:
+def read_timed_array(population: Any, network: Any, context: Context) -> Cell:
     """Return cells whose rate follows a schedule.
 
     Parameters
@@ -131,38 +129,21 @@ def read_schedule(population: Any, network: Any, context: Context) -> Cell:
     UnsupportedError
         If the schedule has too many parts.
     """
-    starts = np.rint(np.ravel(population.schedule) / context.dt_ms).astype(int)
-    rates = np.asarray(population.rates, dtype=np.float64)[: starts.size]
-    if starts.size > _MOST:
-        raise UnsupportedError(
-            f"population '{population.name}' has a schedule of {starts.size} parts; each takes an "
-            f"equation, of which there may be {_MOST}"
-        )
+    schedule = read_schedule(population, population.rates, network, context)
     cell = Cell(Definition("", "baseSpikingCell"))
     definition = cell.definition
     declare_time(definition, context)
     definition.attach("synapses", "@_synapse")
-    period = round(float(population.period) / context.dt_ms)
-    passed = round(float(network.time) / context.dt_ms) if population.initialized else 0
-    step = Binary("+", Binary("/", Name(TIME), Name(STEP)), Number(float(passed)))
-    if period > 0:
-        turn = floor(Binary("/", Binary("+", step, Number(0.5)), Number(float(period))))
-        step = Binary("-", step, Binary("*", Number(float(period)), turn))
     definition.state(_RATE)
-    value: Expr = Name(_RATE)
-    for start, values in sorted(zip(starts.tolist(), rates, strict=True), key=lambda item: item[0]):
-        name = f"rate_from_{start}"
-        cell.give(name, as_values(values))
-        value = Select(Compare(">", step, Number(start - 0.5)), Name(name), value)
-    definition.derive("r_now", value, shown=False)
+    definition.derive("r_now", schedule.value(cell, "rate", Name(_RATE)), shown=False)
     always = Compare(">=", Name("t"), Binary("*", ZERO, Name(MSEC)))
     definition.on_condition(always, [(_RATE, Name("r_now"))])
-    cell.give("r_start", _rate_now(population, starts, rates))
+    cell.give("r_start", _rate_now(population, schedule))
     definition.on_start([(_RATE, Name("r_start"))])
     return cell
 
 
-def _rate_now(population: Any, starts: NDArray[np.int64], rates: NDArray[np.float64]) -> Values:
+def _rate_now(population: Any, schedule: Schedule) -> Values:
     if population.initialized:
         return as_values(population.cyInstance.r)
-    return as_values(rates[0]) if starts[0] == 0 else 0.0
+    return schedule.values[0] if schedule.starts[0] == 0 else 0.0

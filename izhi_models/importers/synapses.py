@@ -9,6 +9,7 @@ last event, which ANNarchy takes one step too short where a spike arrives.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from izhi_models.expr import (
     Compare,
     Expr,
     Name,
+    Negate,
     fold,
     is_random,
     names,
@@ -29,6 +31,7 @@ from izhi_models.expr import (
     substitute,
 )
 from izhi_models.importers.definition import Definition
+from izhi_models.importers.dimensions import MSEC, Claim, in_units
 from izhi_models.importers.equations import (
     Equation,
     bounded,
@@ -40,21 +43,22 @@ from izhi_models.importers.expressions import parse
 from izhi_models.importers.neurons import (
     COUNT,
     LAST,
-    MSEC,
-    STEP,
-    TIME,
     Cell,
     Decay,
     declare_time,
 )
 from izhi_models.importers.order import blocks_before, held_values, in_order
-from izhi_models.importers.values import Context, Values, as_values, settled
+from izhi_models.importers.typing import Typing
+from izhi_models.importers.values import STEP, TIME, Context, Values, as_values, settled
 from izhi_models.ir.differentiate import differentiate
+from izhi_models.units import NONE, Dimension
+from izhi_models.units import TIME as TIME_DIMENSION
 
 _EVENT = "last_event_ms"
 _SEEN = "spikes_seen"
 _WEIGHT = "weight"
 _NEVER = -10000.0
+_STEP_BEFORE = Binary("-", Name(TIME), Name(STEP))
 
 
 @dataclass
@@ -87,16 +91,33 @@ class SynapseReader:
         Numbers of connections onto each cell that has any.
     is_fresh : bool
         True before the first step.
+    is_delayed : bool
+        True if a spike of some connection arrives later than in the next step.
+
+    Attributes
+    ----------
+    watched, reads_sender : set of str
+        What it reads of the cell on which it sits, and of the one that sends, in every step.
+    is_tunnel : bool
+        True if it reads the cell that sends, and gets no events.
     """
 
     def __init__(
-        self, projection: Any, context: Context, sizes: NDArray[np.int64], *, is_fresh: bool
+        self,
+        projection: Any,
+        context: Context,
+        sizes: NDArray[np.int64],
+        *,
+        is_fresh: bool,
+        is_delayed: bool,
     ) -> None:
         self.projection = projection
         self.synapse = projection.synapse_type
         self.context = context
         self.sizes = sizes
         self.is_fresh = is_fresh
+        self.is_delayed = is_delayed
+        self.sends_now = False
         self.where = f"synapse '{self.synapse.name}' of projection '{projection.name}'"
         self._refuse_structure()
         self._refuse_operation()
@@ -118,6 +139,11 @@ class SynapseReader:
         self.running = in_order(item for item in self.equations if item.method != "event-driven")
         self.blocks = blocks_before(self.running)
         self.held = held_values(self.running, self._read_at_events())
+        read = {name for expr in self._expressions() for name in names(expr)}
+        self.reads_sender = {name.removeprefix("pre.") for name in read if name.startswith("pre.")}
+        self.watched = self._watched()
+        has_events = bool(self.arrival or self.post_spike)
+        self.is_tunnel = bool(self.reads_sender) and not has_events
         changed = (*self.arrival, *self.post_spike, *self.equations)
         derived = {item.name for item in self.running if not item.is_ode} - self.held
         self.changed = {item.name for item in changed} - {"g_target"} - derived
@@ -130,7 +156,7 @@ class SynapseReader:
         dict of str to str
             From new to old names.
         """
-        taken = {*self.watched(), _WEIGHT, TIME, MSEC, STEP, _EVENT, _SEEN}
+        taken = {*self._watched(), _WEIGHT, TIME, MSEC, STEP, _EVENT, _SEEN}
         attributes = {*self.synapse.description["attributes"], "w"}
         found = {f"{name}_of_synapse": name for name in sorted(attributes & taken)}
         new = {old: f"{old}_of_synapse" for old in found.values()}
@@ -175,17 +201,6 @@ class SynapseReader:
             )
 
     @property
-    def reads_sender(self) -> set[str]:
-        """What it reads of the cell that sends, in every step."""
-        read = {name for expr in self._expressions() for name in names(expr)}
-        return {name.removeprefix("pre.") for name in read if name.startswith("pre.")}
-
-    @property
-    def is_tunnel(self) -> bool:
-        """True if it reads the cell that sends, and gets no events."""
-        return bool(self.reads_sender) and not (self.arrival or self.post_spike)
-
-    @property
     def is_continuous(self) -> bool:
         """True if it acts on the cell in every step."""
         return self.psp is not None
@@ -194,8 +209,7 @@ class SynapseReader:
         found = [item.value for item in (*self.equations, *self.arrival, *self.post_spike)]
         return [*found, *([self.psp] if self.psp else [])]
 
-    def watched(self) -> set[str]:
-        """Return what it reads of the cell on which it sits."""
+    def _watched(self) -> set[str]:
         read = {name for expr in self._expressions() for name in names(expr)}
         found = {name.removeprefix("post.") for name in read if name.startswith("post.")}
         if "t_post" in read:
@@ -204,7 +218,7 @@ class SynapseReader:
             found.add(COUNT)
         return found
 
-    def make(self, cell: Cell, targets: list[str], sender: str) -> Made:
+    def make(self, cell: Cell, targets: list[str], sender: Cell, listener: str) -> Made:
         """Return the type of the synapse on a cell.
 
         Parameters
@@ -212,28 +226,73 @@ class SynapseReader:
         cell : Cell
             On which it sits.
         targets : list of str
-        sender : str
+        sender : Cell
+            That sends.
+        listener : str
             Type of what is attached to the cell that sends, if the synapse reads it.
         """
         self.made = Made(Definition("@", "@_synapse"))
         self.definition = self.made.definition
+        there, here = sender.definition.dimensions, cell.definition.dimensions
+        self.exposures = cell.exposures
+        known = {f"post.{name}": here[name] for name in self.watched}
+        known |= {f"pre.{name}": there.get(name, NONE) for name in self.reads_sender}
+        self._infer(known, [cell.exposures[cell.shown[target]] for target in targets])
         self.definition.declare("Property", _WEIGHT, defaultValue="1")
         declare_time(self.definition, self.context)
-        for name in sorted(self.watched()):
-            self.definition.declare("Requirement", name)
+        for name in sorted(self.watched):
+            self.definition.declare("Requirement", name, here[name])
         if self.is_tunnel:
-            self.definition.peer(sender)
+            self.definition.peer(listener)
             for name in sorted(self.reads_sender):
-                self.definition.select(f"pre_{name}", f"peer/{name}")
+                self.definition.select(f"pre_{name}", f"peer/{name}", there[name])
         self.start: list[tuple[str, Expr]] = []
         self._declare()
         shown = self._conductances(cell, targets)
         self._run()
         self._post()
         self.definition.on_start(self.start)
-        for name in cell.exposures:
-            self.definition.derive(name, shown.get(name, ZERO))
+        for name, dimension in cell.exposures.items():
+            nothing = in_units(ZERO, dimension)
+            self.definition.derive(name, shown.get(name, nothing), dimension)
         return self.made
+
+    def _infer(self, known: dict[str, Dimension], gathered: list[Dimension]) -> None:
+        """Find the dimensions of what the synapse computes with; give equations units."""
+        typing = Typing()
+        lists = (self.event_driven, self.running, self.post_spike)
+        typed = [[typing.equation(item) for item in items] for items in lists]
+        others = [item for item in self.arrival if item.name != "g_target"]
+        arriving = [typing.equation(item) for item in others]
+        jumps = [self._added(item) for item in self.arrival if item.name == "g_target"]
+        if not jumps and self.psp is None:
+            jumps = [Name("w")]
+        jumps = [reduce(partial(Binary, "+"), jumps)] if jumps else []
+        known |= {"w": NONE, "pi": NONE}
+        targets = {f"@{number}": dimension for number, dimension in enumerate(gathered)}
+        added, psps = (
+            [
+                typing.claim(Claim(value, name, is_scaled=True))
+                for value in values
+                for name in targets
+            ]
+            for values in (jumps, [] if self.psp is None else [self.psp])
+        )
+        new = {old: name for name, old in self.renamed.items()}
+        given = [new.get(item["name"], item["name"]) for item in self._parameters()]
+        given += sorted(self.context.constants.keys() - {*given, "pi"})
+        moving = [item.name for item in (*self.event_driven, *self.running) if item.is_ode]
+        first = [*given, *(item.name for item in (*self.running, *others, *self.post_spike))]
+        first = [name for name in first if name not in {*moving, "w"}]
+        order = (first, [name for name in moving if name != "w"])
+        self.dimensions = typing.infer(order, {**known, **targets}, {})
+        self.event_driven, self.running, self.post_spike = ([item() for item in x] for x in typed)
+        self.arrival = [item() for item in arriving]
+        self.added, self.psps = ([item() for item in x] for x in (added, psps))
+
+    def _parameters(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.synapse.description["parameters"]
+        return found
 
     # Names
 
@@ -244,19 +303,21 @@ class SynapseReader:
             "t_post": Name(LAST),
             "w": Name("w" if "w" in self.changed else _WEIGHT),
         }
+        if self.sends_now:
+            values["t_pre"] = _STEP_BEFORE
         for name in names(expr):
             if name.startswith("post."):
                 values[name] = Name(name.removeprefix("post."))
             elif name.startswith("pre.") and self.is_tunnel:
                 values[name] = Name(f"pre_{name.removeprefix('pre.')}")
-            elif name.startswith("pre.") or name == "t_pre":
+            elif name.startswith("pre.") or (name == "t_pre" and name not in values):
                 raise UnsupportedError(
                     f"{self.where}: it reads '{name}' of the cell that sends, of which an event of "
                     "NeuroML tells nothing"
                 )
         found = substitute(expr, values)
         own = {*self.synapse.description["attributes"]}
-        self.definition.declare_used(found, self.context.constants, own)
+        self.definition.declare_used(found, self.context.constants, own, self.dimensions)
         return found
 
     # Parameters and states
@@ -283,23 +344,27 @@ class SynapseReader:
         return any(item.name == name for item in self.event_driven)
 
     def _give(self, name: str, values: Values) -> None:
-        self.definition.declare("Parameter", name)
+        self._give_as(name, values, self.dimensions[name])
+
+    def _give_as(self, name: str, values: Values, dimension: Dimension) -> None:
+        self.definition.declare("Parameter", name, dimension)
         if isinstance(values, float):
             self.made.parameters[name] = values
         else:
             self.made.apart[name] = values
 
     def _state(self, name: str, values: Values) -> None:
-        self.definition.state(name)
+        dimension = self.dimensions.get(name, NONE)
+        self.definition.state(name, dimension)
         if isinstance(values, float) and values == 0.0:
             return
         start = self.definition.unused(f"{name}_start")
-        self._give(start, values)
+        self._give_as(start, values, dimension)
         self.start.append((name, Name(start)))
 
     def _declare(self) -> None:
         new = {old: name for name, old in self.renamed.items()}
-        known = [item["name"] for item in self.synapse.description["parameters"]]
+        known = [item["name"] for item in self._parameters()]
         known = [new.get(name, name) for name in known if name != "w"]
         for name in known:
             (self._state if name in self.changed else self._give)(name, self._values(name))
@@ -315,27 +380,27 @@ class SynapseReader:
 
     def _conductances(self, cell: Cell, targets: list[str]) -> dict[str, Expr]:
         """Write what an event does; return what the cell is shown."""
-        jumps = [item for item in self.arrival if item.name == "g_target"]
         shown: dict[str, Expr] = {}
         assignments: list[tuple[str, Expr]] = []
-        if jumps or self.psp is None:
-            added = self._added(jumps[0]) if jumps else self._here(Name("w"))
-            for target in targets:
-                state = self._conductance(cell.arriving[target], f"g_{target}")
-                assignments.append((state, Binary("+", Name(state), added)))
-                shown[cell.shown[target]] = Name(state)
-        if self.psp is not None:
-            value = self._here(self.psp)
-            for target in targets:
-                before = shown.get(cell.shown[target])
-                both = value if before is None else Binary("+", before, value)
-                shown[cell.shown[target]] = both
-        relaxed = self._relaxed(Binary("-", Name(TIME), Name(STEP)))
-        others = [
-            (item.name, self._bounded(item)) for item in self.arrival if item.name != "g_target"
-        ]
-        if any(is_random(value) for _, value in (*assignments, *others)):
-            raise UnsupportedError(f"{self.where}: pre_spike draws random numbers")
+        # What arrives has been sent in the step before, unless it has a delay.
+        self.sends_now = not self.is_delayed
+        for target, added in zip(targets, self.added, strict=False):
+            state = self._conductance(cell.arriving[target], f"g_{target}", cell.shown[target])
+            assignments.append((state, Binary("+", Name(state), self._here(added))))
+            shown[cell.shown[target]] = Name(state)
+        for target, psp in zip(targets, self.psps, strict=False):
+            value = self._here(psp)
+            before = shown.get(cell.shown[target])
+            shown[cell.shown[target]] = value if before is None else Binary("+", before, value)
+        relaxed = self._relaxed(_STEP_BEFORE)
+        others = [(item.name, self._bounded(item)) for item in self.arrival]
+        for _, value in (*assignments, *others):
+            if is_random(value):
+                raise UnsupportedError(
+                    f"{self.where}: pre_spike '{self.synapse.pre_spike}' draws random numbers, "
+                    "which a synapse of one connection cannot do here"
+                )
+        self.sends_now = False
         if not self.is_tunnel:
             self.definition.on_event([*relaxed, *assignments, *others])
         return shown
@@ -346,35 +411,34 @@ class SynapseReader:
             raise UnsupportedError(f"{self.where}: '{item.text}' with {', '.join(item.flags)}")
         match item.value:
             case Binary("+", Name("g_target"), added):
-                return self._here(added)
+                return added
             case Binary("-", Name("g_target"), removed):
-                return Binary("-", ZERO, self._here(removed))
+                return Negate(removed)
         raise UnsupportedError(
             f"{self.where}: '{item.text}' does not add to g_target, and what arrives at a cell of "
             "LEMS is added up"
         )
 
-    def _conductance(self, decay: Decay | None, name: str) -> str:
+    def _conductance(self, decay: Decay | None, name: str, exposure: str) -> str:
         """Declare what has arrived at a target, which decays or lasts one step."""
         state = self.definition.unused(f"arrived_{name}")
+        dimension = self.exposures[exposure]
         if decay is None:
-            declare_pulse(self.definition, state)
+            declare_pulse(self.definition, state, dimension)
             return state
-        self.definition.state(state)
+        self.definition.state(state, dimension)
         values: dict[str, Expr] = {name: Name(state)}
         for parameter, value in decay.values.items():
             own = self.definition.unused(parameter)
-            self.definition.declare("Parameter", own)
-            self.made.parameters[own] = value
+            self._give_as(own, value, decay.dimensions[parameter])
             values[parameter] = Name(own)
-        rate = Binary("/", substitute(decay.rate, values), Name(MSEC))
-        self.definition.rate(state, rate, decay.method, decay.block)
+        self.definition.rate(state, substitute(decay.rate, values), decay.method, decay.block)
         return state
 
     def _relaxed(self, now: Expr) -> list[tuple[str, Expr]]:
         """Return the event-driven variables at a time, with the time of the event noted."""
         found: list[tuple[str, Expr]] = []
-        elapsed = Binary("-", now, Name(_EVENT))
+        elapsed = in_units(Binary("-", now, Name(_EVENT)), TIME_DIMENSION)
         for item in self.event_driven:
             rate = self._here(item.value)
             slope = fold(differentiate(rate, item.name))
@@ -404,12 +468,13 @@ class SynapseReader:
         """Write what is done in every step."""
         for number, item in enumerate(self.running):
             if item.is_ode:
-                rate = Binary("/", self._then(item.value, number), Name(MSEC))
+                rate = self._then(item.value, number)
                 self.definition.rate(item.name, rate, item.method, self.blocks[number])
                 continue
             now = f"{item.name}_now" if item.name in self.held else item.name
             value = self._bounded(item, self._then(item.value, number))
-            self.definition.derive(now, value, shown=now == item.name, frozen=True)
+            dimension = self.dimensions.get(item.name, NONE)
+            self.definition.derive(now, value, dimension, shown=now == item.name, frozen=True)
         always = Compare(">=", Name("t"), Binary("*", ZERO, Name(MSEC)))
         for number, item in enumerate(self.running):
             if item.name in self.held:
@@ -442,8 +507,8 @@ class SynapseReader:
         self.definition.on_condition(Compare("!=", Name(COUNT), Name(_SEEN)), assignments)
 
 
-def declare_pulse(definition: Definition, state: str) -> None:
+def declare_pulse(definition: Definition, state: str, dimension: Dimension = NONE) -> None:
     """Declare a state that is gone one step after it was raised."""
-    definition.state(state)
+    definition.state(state, dimension)
     step = Binary("*", Name(STEP), Name(MSEC))
     definition.rate(state, Binary("/", Binary("-", ZERO, Name(state)), step))

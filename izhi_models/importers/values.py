@@ -14,6 +14,10 @@ from izhi_models.importers.expressions import Function
 
 Values = float | NDArray[np.float64]
 
+TIME = "time_ms"
+STEP = "step_ms"
+"""Names of ANNarchy's time, and of the length of a step, in everything that is read."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -63,11 +67,12 @@ def population_values(population: Any, name: str) -> Values:
     -------
     float or array (size,)
     """
-    if not population.initialized:
-        value = settled(population.init[name], population.init, population.size)
-    else:
-        value = population.get(name)
-    return as_values(value)
+    if population.initialized:
+        try:
+            return as_values(population.get(name))
+        except AttributeError:  # some populations of C++ hide their variables
+            return as_values(getattr(population.cyInstance, name))
+    return as_values(settled(population.init[name], population.init, population.size))
 
 
 def settled(value: Any, others: Mapping[str, Any], size: int) -> Any:

@@ -40,10 +40,13 @@ class Watched:
     network : ANNarchy.Network
     variables : dict of str to str
         What is recorded of the first cell, by population.
+    core_types : bool
+        Whether to read it with types of NeuroML, too.
     """
 
     network: Any
     variables: dict[str, str] = field(default_factory=dict)
+    core_types: bool = False
 
     def __post_init__(self) -> None:
         self.monitors = {}
@@ -58,7 +61,12 @@ class Watched:
         """Compile the network, read it, and let both run."""
         # What is compiled runs for moments: no time is spent on making it fast.
         self.network.compile(directory=str(folder / "annarchy"), compiler_flags="-O0", silent=True)
-        self.model: Model = izhi_models.from_annarchy(self.network, duration=f"{duration_ms} ms")
+        duration = f"{duration_ms} ms"
+        self.model: Model = izhi_models.from_annarchy(self.network, duration=duration)
+        if self.core_types:
+            self.standard: Model = izhi_models.from_annarchy(
+                self.network, duration=duration, core_types=True
+            )
         self.network.simulate(duration_ms)
         self.results: Results = self.model.compile(
             record=[f"{name}[0]/{variable}" for name, variable in self.variables.items()]

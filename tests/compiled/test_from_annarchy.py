@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse
+from numpy.typing import NDArray
 
 import izhi_models
 from izhi_models.engines import jneuroml
+from izhi_models.units import display_unit
 from tests.compiled.live_networks import Watched, quiet_annarchy
 
 pytestmark = pytest.mark.filterwarnings("default")  # ANNarchy uses what others have deprecated
@@ -190,7 +192,17 @@ def synapses(ann: Any) -> dict[str, tuple[Any, float, float]]:
         equations=[ann.Variable("tau * dv/dt = -v", method="exponential")],
         pre_spike="g_target += weight * w * ite(post.v > -60.0, 1.0 + v, 1.0)\nv += 0.1",
     )
+    spike_times = ann.Synapse(
+        parameters={"tau": 10.0},
+        pre_spike="""
+            g_target += 0.5 * w
+            g_target += 0.5 * w
+            w = clip(w + 0.02 * exp((t_post - t_pre) / tau), 0.0, 2.0)
+        """,
+        post_spike="w = clip(w + 0.02, 0.0, 2.0)",
+    )
     return {
+        "spike_times": (spike_times, 1.0, 0.1),
         "namesake": (namesake, 1.0, 1.0),
         "STP": (ann.STP(tau_rec=100.0, tau_facil=50.0, U=0.3), 0.9, 1.0),
         "STDP": (ann.STDP(tau_minus=25.0, A_plus=0.02, A_minus=0.021), 0.5, 0.1),
@@ -307,10 +319,44 @@ def chance(ann: Any) -> Watched:
     net.connect(
         rate, net.create(ann.PoissonPopulation(50, target="exc", name="driven")), "exc"
     ).one_to_one(40.0)
+    parts = {"rates": [20.0, 80.0], "schedule": [0.0, 0.5 * DURATION_MS]}
+    net.create(ann.TimedPoissonPopulation(200, **parts, name="timed"))
+    net.create(
+        ann.HomogeneousCorrelatedSpikeTrains(200, rates=50.0, corr=0.3, tau=4.0, name="correlated")
+    )
+    together = ann.Neuron(
+        parameters={"tau": 5.0},
+        equations=[
+            ann.Variable("common = Normal(1.0, 0.5)", locality="global"),
+            "tau * dv/dt = common",
+        ],
+        spike="v > 1.0",
+        reset="v = 0.0",
+    )
+    net.create(20, together, name="together")
     return Watched(net)
 
 
+STANDARD = ("IF_curr_exp", "IF_cond_exp", "IF_curr_alpha", "IF_cond_alpha")
+
+
+def standard(ann: Any) -> Watched:
+    net = ann.Network(dt=0.005, seed=3)
+    cells = source(ann, net, 12)
+    for name in STANDARD:
+        _, current, weight = BUILT_IN[name]
+        neuron = getattr(ann, name)(tau_refrac=0.0 if "alpha" in name else 2.0)
+        population = net.create(3, neuron, name=name)
+        population.i_offset = current + 0.3
+        first = net.connect(cells, population, "exc")
+        first.fixed_probability(0.6, ann.Uniform(0.0, 2.0 * weight), delays=1.0)
+        net.connect(cells, population, "inh").all_to_all(0.3 * weight)
+    net.create(ann.PoissonPopulation(100, rates=50.0, name="poisson"))
+    return Watched(net, core_types=True)
+
+
 NETWORKS = {
+    "standard": standard,
     "rates": rates,
     "sources": sources,
     "chance": chance,
@@ -354,13 +400,70 @@ def test_variables_follow_to_rounding(live: Any, name: str) -> None:
     assert max(differences.values()) < TOLERANCE_MV, differences
 
 
-@pytest.mark.parametrize(("name", "rate_hz"), [("steady", 50.0), ("wave", 60.0), ("driven", 40.0)])
+@pytest.mark.parametrize(
+    ("name", "rate_hz"), [("steady", 50.0), ("wave", 60.0), ("driven", 40.0), ("timed", 50.0)]
+)
 def test_random_spikes_come_at_the_rate(live: Any, name: str, rate_hz: float) -> None:
     watched = live("chance")
     count = sum(len(steps) for steps in watched.model_steps(name))
     expected = watched.network.get_population(name).size * rate_hz * DURATION_MS * 1e-3
     # A Poisson count is within 5 standard deviations of its mean but once in a million.
     assert abs(count - expected) < 5.0 * np.sqrt(expected)
+
+
+def counts(watched: Watched, name: str, bin_steps: int) -> NDArray[np.int64]:
+    """Return how many spikes all cells of a population send in bins of time."""
+    n_steps = round(DURATION_MS / watched.network.dt)
+    steps = np.concatenate([np.asarray(item, int) for item in watched.model_steps(name)])
+    return np.histogram(steps, np.arange(0, n_steps + 1, bin_steps))[0]
+
+
+def test_rates_follow_their_schedule(live: Any) -> None:
+    first, second = counts(live("chance"), "timed", 150)
+    # 200 cells for 75 ms: Poisson counts, within 5 standard deviations.
+    assert abs(first - 300) < 5.0 * np.sqrt(300.0)
+    assert abs(second - 1200) < 5.0 * np.sqrt(1200.0)
+
+
+def test_correlated_trains_have_one_rate_in_common(live: Any) -> None:
+    binned = counts(live("chance"), "correlated", 20)
+    # Covariances of Brette (2009) sum to 0.3 of the rate over all times; bins of 10 ms hold about
+    # half of it, so that the variance of the sum of 200 trains is some 30 times its mean. Of
+    # independent trains it is the mean, and with 15 bins three times that once in a million.
+    assert binned.mean() > 0
+    assert binned.var() > 6.0 * binned.mean()
+    assert counts(live("chance"), "steady", 20).var() < 3.0 * binned.mean()
+
+
+def test_a_random_number_of_all_cells_is_one(live: Any) -> None:
+    trains = live("chance").model_steps("together")
+    # In 10 steps of 0.5 ms, v rises by 1 on average.
+    assert len(trains[0]) == pytest.approx(DURATION_MS / 5.5, rel=0.15)
+    assert all(train == trains[0] for train in trains)
+
+
+# What ANNarchy's documentation says of the parameters of its neurons, in units of which its
+# equations are consistent: mV, ms, nA, nF, uS.
+VOLTS = (
+    "v v_rest v_reset v_thresh v_spike e_rev_E e_rev_I e_rev_Na e_rev_K e_rev_leak delta_T v_offset"
+)
+DOCUMENTED = {
+    **dict.fromkeys(VOLTS.split(), "mV"),
+    **dict.fromkeys(["tau_m", "tau_syn_E", "tau_syn_I", "tau_refrac", "tau_w"], "ms"),
+    **dict.fromkeys(["gbar_Na", "gbar_K", "gleak"], "nS"),
+    "cm": "pF",
+    "i_offset": "pA",
+    "b": "pA",
+}
+
+
+def test_built_in_neurons_have_the_units_that_are_documented(live: Any) -> None:
+    for name in set(BUILT_IN) - {"Izhikevich"}:
+        dynamics = live("built_in").model.network.populations[name].dynamics
+        found = {key: display_unit(item)[0] for key, item in dynamics.dimensions().items()}
+        wanted = {key: unit for key, unit in DOCUMENTED.items() if key in found}
+        assert {key: found[key] for key in wanted} == wanted, name
+        assert len(wanted) >= 9, name
 
 
 def test_geometry_becomes_places_and_names_are_kept(live: Any) -> None:
@@ -381,6 +484,25 @@ def test_trained_weights_are_those_of_the_model(live: Any) -> None:
         if item.id == "to_STDP"
     )
     assert np.array_equal(read.weights, trained)
+
+
+def test_core_types_send_the_same_spikes_to_the_order_of_the_step(live: Any) -> None:
+    watched = live("standard")
+    model = watched.standard
+    kinds = {name: item.component for name, item in model.network.populations.items()}
+    types = {name: model.declarations.components[kinds[name]].type.name for name in kinds}
+    own = {"source": "Izhikevich", "poisson": "SpikeSourcePoisson"}
+    assert types == own | {name: name for name in STANDARD}
+    results = model.compile().simulate()
+    for name in STANDARD:
+        expected = watched.live_steps(name)
+        assert sum(map(len, expected)) > 10, name
+        for cell, steps in enumerate(expected):
+            times_ms = results.spikes[name].of(cell) * 1e3
+            assert times_ms.size == len(steps), name
+            # Steps of 5 us: the cells of NeuroML stand still for one more after each of up to 40
+            # spikes, 0.2 ms in all, and what is late by that may wait for the next input.
+            assert np.abs(times_ms - 0.005 * np.array(steps)).max() < 0.6, name
 
 
 @pytest.mark.skipif(jneuroml.find_java() is None, reason="no Java for jNeuroML")

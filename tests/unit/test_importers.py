@@ -10,9 +10,18 @@ import pytest
 from izhi_models.errors import UnsupportedError
 from izhi_models.expr import Expr, parse_expression, to_lems, to_text
 from izhi_models.importers.definition import Definition, arithmetic
+from izhi_models.importers.dimensions import (
+    CAPACITANCE,
+    Claim,
+    dimension_name,
+    unit_name,
+    unit_power,
+)
 from izhi_models.importers.equations import read_equations, read_functions
 from izhi_models.importers.expressions import parse, parse_condition
+from izhi_models.importers.typing import Typing
 from izhi_models.ir.evaluate import evaluate_array, evaluate_scalar
+from izhi_models.units import TIME, VOLTAGE, Dimension
 
 SCOPE = {"a": 2.0, "b": -3.5, "v": 7.25, "x": 0.0}
 
@@ -146,3 +155,63 @@ def test_type_gives_choices_variables_of_their_own() -> None:
     text = made.xml()
     assert text.count("<ConditionalDerivedVariable") == 2  # what reads one comes after it
     assert '<Case condition="v .gt. a" value="b"/>' in text
+
+
+def typed(
+    text: str, spike: str = "", told: dict[str, Dimension] | None = None, given: str = ""
+) -> tuple[dict[str, str], list[Expr]]:
+    """Return the units of names, and the equations with units."""
+    pytest.importorskip("ANNarchy")
+    typing = Typing()
+    equations = read_equations(text, "neuron", "here", {})
+    later = [typing.equation(item) for item in equations]
+    if spike:
+        typing.claim(Claim(parse_condition(spike, "here")))
+    moving = [item.name for item in equations if item.is_ode]
+    first = [*given.split(), *(item.name for item in equations if not item.is_ode)]
+    found = typing.infer((first, moving), {}, told or {})
+    return {name: unit_name(item) for name, item in found.items()}, [item().value for item in later]
+
+
+def test_time_constants_are_times_and_what_is_open_has_no_unit() -> None:
+    units, _ = typed("tau * dv/dt = E - v + 0.5 * I", given="tau E I")
+    assert units == {"tau": "ms", "E": "", "I": "", "v": ""}
+
+
+def test_what_a_voltage_is_said_to_be_gives_units_to_the_rest() -> None:
+    text = "cm * dv/dt = cm / tau * (E - v) + g * (V - v) + I"
+    told = {"v": VOLTAGE, "cm": CAPACITANCE}
+    units, _ = typed(text, "v > T", told, "cm tau E g V I T")
+    assert units == {
+        "cm": "nF", "tau": "ms", "E": "mV", "g": "uS", "V": "mV", "I": "nA", "T": "mV", "v": "mV",
+    }  # fmt: skip
+
+
+def test_numbers_become_quantities_where_that_is_needed() -> None:
+    text = "dv/dt = 0.04*v^2 + 5.0*v + 140.0 - u\ndu/dt = a*(b*v - u)"
+    units, (rate, _) = typed(text, told={"v": VOLTAGE}, given="a b")
+    assert units == {"a": "per_ms", "b": "per_ms", "v": "mV", "u": "mV_per_ms"}
+    # In any units that are consistent, it is the same quantity: here V and s.
+    scope = {"v": -0.06, "u": -13.0, "MVOLT": 1e-3, "MSEC": 1e-3}
+    expected = (0.04 * 60.0**2 - 5.0 * 60.0 + 140.0 + 13.0) * 1e-3 / 1e-3
+    assert evaluate_scalar(rate, scope) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_rate_that_is_a_plain_number_counts_in_ms() -> None:
+    units, (rate,) = typed("dv/dt = I - v", given="I")
+    assert units == {"I": "", "v": ""}
+    assert evaluate_scalar(rate, {"I": 3.0, "v": 1.0, "MSEC": 1e-3}) == pytest.approx(2000.0)
+
+
+def test_what_is_told_gives_way_to_the_equations() -> None:
+    units, _ = typed("tau * dv/dt = exp(v) - v^2", told={"v": VOLTAGE}, given="tau")
+    assert units["v"] == ""
+
+
+def test_names_of_units_are_those_of_neuroml_or_made_of_them() -> None:
+    rate = VOLTAGE.over(TIME)
+    assert (dimension_name(rate), unit_name(rate), unit_power(rate)) == (
+        "voltage_per_time", "mV_per_ms", 0,
+    )  # fmt: skip
+    assert (dimension_name(CAPACITANCE), unit_name(CAPACITANCE)) == ("capacitance", "nF")
+    assert unit_power(CAPACITANCE) == -9

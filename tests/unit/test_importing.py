@@ -68,13 +68,18 @@ def neuron(**changes: Any) -> Callable[[Any, Any], None]:
     return make
 
 
-def synapse(**arguments: Any) -> Callable[[Any, Any], None]:
+def synapse(delays: float = 0.0, **arguments: Any) -> Callable[[Any, Any], None]:
     def make(ann: Any, net: Any) -> None:
         cells = net.create(2, ann.Neuron(**LIF), name="cells")
         chosen = ann.Synapse(**arguments, name="odd")
-        net.connect(cells, cells, "exc", chosen, name="loop").all_to_all(1.0)
+        net.connect(cells, cells, "exc", chosen, name="loop").all_to_all(1.0, delays=delays)
 
     return make
+
+
+def creating(ann: Any, net: Any) -> None:
+    rule = ann.Creating("pre.v > post.v", proba=0.5, w=1.0)
+    synapse(parameters={"tau": 1.0}, creating=rule)(ann, net)
 
 
 def pruning(ann: Any, net: Any) -> None:
@@ -105,21 +110,14 @@ def timed(ann: Any, net: Any) -> None:
     net.create(ann.TimedArray(rates=np.ones((300, 2)), name="shown"))
 
 
-def correlated(ann: Any, net: Any) -> None:
-    trains = ann.HomogeneousCorrelatedSpikeTrains(
-        geometry=4, rates=10.0, corr=0.3, tau=10.0, name="together"
-    )
-    net.create(trains)
-
-
 @pytest.mark.parametrize(
     ("make", "told"),
     [
         (neuron(axon_spike="v > 2.0"), ("'cells'", "axon_spike 'v > 2.0'")),
         (neuron(equations="dv/dt = mean(v) + g_exc"), ("'cells'", "'v'", "'mean'")),
         (
-            neuron(equations="x = Uniform(0.0, 1.0) : population\ndv/dt = x + g_exc"),
-            ("variable 'x'", "'x = Uniform(0.0, 1.0)'", "one random number"),
+            neuron(equations="x = Uniform(0.0, 1.0) : population\ndv/dt = x", reset="x = 0.0"),
+            ("'cells'", "reset 'x = 0.0'", "one random variable of all cells"),
         ),
         (neuron(equations="dv/dt = Gamma(1.0, 2.0) + g_exc"), ("variable 'v'", "'Gamma'")),
         (neuron(equations="dv/dt = asin(v) + g_exc"), ("variable 'v'", "'asin'")),
@@ -130,15 +128,23 @@ def correlated(ann: Any, net: Any) -> None:
         (synapse(pre_spike="g_target = w"), ("'loop'", "'g_target = w'", "does not add")),
         (
             synapse(pre_spike="g_target += w\nw += 0.1 : unless_post"),
-            ("'loop'", "'w += 0.1'", "unless_post"),
+            ("'odd'", "'loop'", "'w += 0.1'", "unless_post"),
         ),
+        (
+            synapse(pre_spike="g_target += w * Uniform(0.0, 1.0)"),
+            ("'odd'", "'loop'", "'g_target += w * Uniform(0.0, 1.0)'", "random"),
+        ),
+        (
+            synapse(post_spike="w += 0.1 * exp(t_pre - t)"),
+            ("'odd'", "'loop'", "'t_pre'", "tells nothing"),
+        ),
+        (creating, ("'odd'", "'loop'", "creating", "'pre.v > post.v'")),
         (neuron(equations="weight = g_exc\ndv/dt = weight"), ("'cells'", "'weight'")),
         (pruning, ("'loop'", "pruning", "'w < 0.1'")),
         (rate_delay, ("'loop'", "delay of 5 ms")),
         (rate_maximum, ("'greatest'", "operation is 'max'")),
         (convolution, ("'blur' is a Convolution",)),
         (timed, ("'shown'", "300 parts")),
-        (correlated, ("'together' is a HomogeneousCorrelatedSpikeTrains",)),
     ],
 )
 def test_what_lems_cannot_say_is_refused_by_name_and_text(
