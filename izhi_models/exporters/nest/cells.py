@@ -20,7 +20,7 @@ from izhi_models.exporters.nest.izhikevich import izhikevich
 from izhi_models.exporters.nest.membrane import Cell, Membrane, Trace, Value, cell_of, points, same
 from izhi_models.expr import names
 from izhi_models.ir.differentiate import NotDifferentiableError, differentiate
-from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.dynamics import Dynamics, Gather
 from izhi_models.units import VOLTAGE
 
 _MOST_STATES = 2  # of cells that send spikes: a membrane and its adaptation
@@ -48,43 +48,46 @@ def recognise(
     NoModelError
         If no model of NEST has its equations.
     """
-    known = {item.name: item for item in dynamics.gathers}
-    read = {name for expr in equations.rates.values() for name in names(expr)} & known.keys()
-    if len(read) > 1 or any(known[name].reduce != "add" for name in read):
-        raise NoModelError("it does not simply add up what arrives")
-    gather = known[next(iter(read))] if read else None
-    dimensions = dynamics.dimensions()
     if any("/" not in port for block in equations.conditions for port in block.events):
-        if len(equations.rates) > _MOST_STATES:
-            ends = shortest(equations.rates)
-            first = ", ".join(f"'{ends[name]}'" for name in sorted(ends)[:_MOST_STATES])
-            raise NoModelError(
-                f"it has {len(ends)} states ({first}, ...), and cells of NEST that send spikes "
-                "have a membrane potential and one adaptation"
-            )
-        firing = find_firing(equations, start)
-        membrane = Membrane(
-            firing.integrating,
-            firing.membrane,
-            gather,
-            dimensions[firing.membrane] == VOLTAGE,
-            firing.noise,
-        )
-        _check_reads(membrane)
-        families: tuple[Callable[..., Cell | None], ...] = (_leaky, _exponential, izhikevich)
-        for family in families:
-            cell = family(membrane, firing, start, dt_ms)
-            if cell is not None:
-                return cell
-        others = f", with {', '.join(membrane.others)} besides" if membrane.others else ""
+        return _sending(dynamics, equations, start, dt_ms)
+    return _silent(dynamics, equations, start, dt_ms)
+
+
+def _sending(
+    dynamics: Dynamics, equations: Equations, start: Mapping[str, Floats], dt_ms: float
+) -> Cell:
+    if len(equations.rates) > _MOST_STATES:
+        ends = shortest(equations.rates)
+        first = ", ".join(f"'{ends[name]}'" for name in sorted(ends)[:_MOST_STATES])
         raise NoModelError(
-            f"the rate of '{firing.membrane}'{others} is none of a leaky membrane, of an adaptive "
-            "exponential one, or of Izhikevich's (2003) model"
+            f"it has {len(ends)} states ({first}, ...), and cells of NEST that send spikes "
+            "have a membrane potential and one adaptation"
         )
+    firing = find_firing(equations, start)
+    is_voltage = dynamics.dimensions()[firing.membrane] == VOLTAGE
+    gather = _gather(dynamics, equations)
+    membrane = Membrane(firing.integrating, firing.membrane, gather, is_voltage, firing.noise)
+    _check_reads(membrane)
+    families: tuple[Callable[..., Cell | None], ...] = (_leaky, _exponential, izhikevich)
+    for family in families:
+        cell = family(membrane, firing, start, dt_ms)
+        if cell is not None:
+            return cell
+    others = f", with {', '.join(membrane.others)} besides" if membrane.others else ""
+    raise NoModelError(
+        f"the rate of '{firing.membrane}'{others} is none of a leaky membrane, of an adaptive "
+        "exponential one, or of Izhikevich's (2003) model"
+    )
+
+
+def _silent(
+    dynamics: Dynamics, equations: Equations, start: Mapping[str, Floats], dt_ms: float
+) -> Cell:
     state = next((name for name in ("v", "V") if name in equations.rates), None)
     if state is None or equations.conditions:
         raise NoModelError("it sends no spikes, and has no rate of a membrane potential v alone")
-    membrane = Membrane(equations, state, gather, dimensions[state] == VOLTAGE)
+    is_voltage = dynamics.dimensions()[state] == VOLTAGE
+    membrane = Membrane(equations, state, _gather(dynamics, equations), is_voltage)
     _check_reads(membrane)
     found = _leaky(membrane, None, start, dt_ms) or traub(membrane, start)
     if found is None:
@@ -93,6 +96,15 @@ def recognise(
             "nor that of Traub and Miles's (1991) channels"
         )
     return found
+
+
+def _gather(dynamics: Dynamics, equations: Equations) -> Gather | None:
+    """Return what the rates read of all that is attached."""
+    known = {item.name: item for item in dynamics.gathers}
+    read = {name for expr in equations.rates.values() for name in names(expr)} & known.keys()
+    if len(read) > 1 or any(known[name].reduce != "add" for name in read):
+        raise NoModelError("it does not simply add up what arrives")
+    return known[next(iter(read))] if read else None
 
 
 def _check_reads(membrane: Membrane) -> None:
@@ -177,13 +189,10 @@ def _exponential(
     # Far below, where the exponential does not swallow the rest.
     leak = (linear(-300.0) - linear(-200.0)) / 100.0
     constant = (linear(-200.0) - 200.0 * leak) * capacitance
-    # NEST's w is a current.
-    per_w = (membrane.slope(-70.0) - membrane.slope(-70.0, 0.0, {state: 1.0})) * capacitance
-    decay = membrane.rate(state, 0.0) - membrane.rate(state, 0.0, {state: 1.0})  # [1/ms]
-    if not (np.all(leak > 0.0) and np.all(per_w > 0.0) and np.all(decay > 0.0)):
+    adaptation = _adaptation(membrane, state, capacitance)
+    if adaptation is None or not np.all(leak > 0.0):
         return None
-    coupling = (membrane.rate(state, 0.0) - membrane.rate(state, -100.0)) / 100.0 * per_w / decay
-    pull = membrane.rate(state, 0.0) * per_w / decay  # - a E_L
+    per_w, decay, coupling, pull = adaptation
     conductance = leak * capacitance
     is_coupled = np.abs(coupling) > 1e-12 * conductance
     rest = np.divide(-pull, coupling, out=constant / conductance, where=is_coupled)
@@ -227,6 +236,17 @@ def _exponential(
     }
     traces = {state: Trace("w", 1.0 / per_w, np.zeros(membrane.equations.n))}
     return cell_of("exponential", parameters, membrane, current, firing, traces)
+
+
+def _adaptation(membrane: Membrane, state: str, capacitance: Floats) -> tuple[Floats, ...] | None:
+    """Return NEST's pA for 1 of the state, 1 / tau_w [1/ms], a [nS] and - a E_L [pA]."""
+    per_w = (membrane.slope(-70.0) - membrane.slope(-70.0, 0.0, {state: 1.0})) * capacitance
+    decay = membrane.rate(state, 0.0) - membrane.rate(state, 0.0, {state: 1.0})
+    if not (np.all(per_w > 0.0) and np.all(decay > 0.0)):
+        return None
+    scale = per_w / decay
+    coupling = (membrane.rate(state, 0.0) - membrane.rate(state, -100.0)) / 100.0 * scale
+    return per_w, decay, coupling, membrane.rate(state, 0.0) * scale
 
 
 def _upstroke(membrane: Membrane) -> tuple[Floats | None, Floats | None]:

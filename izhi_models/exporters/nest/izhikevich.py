@@ -50,15 +50,9 @@ def izhikevich(
     if firing.jumps.keys() - {u}:
         return None
     current = gain / membrane.per_pa
-    noise = None
-    for name, (deviation, period) in membrane.noise.items():
-        acts = (
-            (membrane.slope(v, i), membrane.slope(v, 0.0, {name: i * membrane.per_pa}))
-            for v, i, _ in points(membrane)
-        )
-        if noise is not None or not np.isclose(period, 1e-3) or not same(acts):
-            return None
-        noise = deviation * current
+    noise = _noise(membrane)
+    if noise is None and membrane.noise:
+        return None
     return Cell(
         "izhikevich",
         parameters,
@@ -70,8 +64,20 @@ def izhikevich(
             u: Trace("U_m", 1.0 / r, -s / r),
         },
         membrane.gather,
-        noise=noise,
+        noise=None if noise is None else noise * current,
     )
+
+
+def _noise(membrane: Membrane) -> Floats | None:
+    """Return the deviation of the only noise if it acts as what arrives does, drawn in each ms."""
+    if len(membrane.noise) != 1 or membrane.gather is None:
+        return None
+    ((name, (deviation, period)),) = membrane.noise.items()
+    acts = (
+        (membrane.slope(v, i), membrane.slope(v, 0.0, {name: i * membrane.per_pa}))
+        for v, i, _ in points(membrane)
+    )
+    return deviation if np.isclose(period, 1e-3) and same(acts) else None
 
 
 def _gain(membrane: Membrane) -> Floats:
