@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
-from textwrap import wrap
 
 from izhi_models.errors import Diagnostic, InputError
 from izhi_models.exporters.markup import Markup, Node, Verbatim, source_text
+from izhi_models.exporters.remarks import remarks
 from izhi_models.exporters.request import Request
-from izhi_models.expr import is_random
 from izhi_models.lems.components import Component, Model
 from izhi_models.lems.elements import Document, Element
 from izhi_models.lems.rules import below
@@ -20,7 +18,6 @@ _INCLUDES = ("Cells.xml", "Networks.xml", "PyNN.xml", "Simulation.xml")
 _ONLY_IF_USED = "PyNN.xml"
 _SIMULATION = "Simulation.xml"
 _UNITS = "NeuroMLCoreDimensions.xml"
-_WIDTH = 92
 
 
 def lems_file(
@@ -116,30 +113,6 @@ def _with_included(documents: Mapping[str, Document], names: Iterable[str]) -> s
         included = (item.attributes["file"] for item in documents[name].root.find("Include"))
         found |= _with_included(documents, list(included))
     return found
-
-
-def remarks(request: Request) -> str:
-    """Return where a file comes from, and what it leaves open."""
-    parts = [f"Written by izhi-models {version('izhi-models')} from {request.name}."]
-    network = request.experiment.network
-    if network.seed is not None:
-        told = "the rules here are drawn from" if request.keep_rules else "were drawn from"
-        parts.append(f"Connections {told} the seed {request.seed}.")
-    drawing = [
-        item.id
-        for item in network.populations.values()
-        if any(is_random(expression) for expression in item.dynamics.expressions())
-    ]
-    if drawing:
-        parts.append(
-            f"What {', '.join(drawing)} draw at random, at the start or later, NeuroML cannot "
-            f"list: izhi-models draws it from the seed of the Simulation ({request.seed}), "
-            "and other simulators draw other numbers."
-        )
-    if (request.method, request.precision) != ("auto", "double"):
-        parts.append(f"Wanted: the method {request.method}, in {request.precision} precision.")
-    text = " ".join(parts)
-    return "\n".join(wrap(text, _WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 def check_name(path: Path) -> None:

@@ -22,7 +22,6 @@ from izhi_models.exporters.lems_file import (
     check_places,
     core_files,
     lems_file,
-    remarks,
     write_lines,
 )
 from izhi_models.exporters.markup import (
@@ -34,6 +33,7 @@ from izhi_models.exporters.markup import (
     component_markup,
 )
 from izhi_models.exporters.names import identifier
+from izhi_models.exporters.remarks import document_notes
 from izhi_models.exporters.request import Request
 from izhi_models.exporters.simulation import (
     declared_simulation,
@@ -101,6 +101,8 @@ class Collected:
     simulation : Markup
     target : Markup
         The Simulation, or the component that holds it.
+    notes : str
+        Of the document.
     """
 
     document: list[Markup]
@@ -109,6 +111,7 @@ class Collected:
     included: list[str]
     simulation: Markup
     target: Markup
+    notes: str
 
 
 def collect(request: Request) -> Collected:
@@ -157,18 +160,18 @@ def write_collected(request: Request, parts: Collected, path: Path) -> tuple[Pat
         main = files.enter_context(replacing(path))
         if parts.document:
             document = files.enter_context(replacing(beside))
-            write_lines(document, _document_lines(request, parts.document, identifier(stem)))
+            write_lines(document, _document_lines(parts, identifier(stem)))
         lines = lems_file(request, included, parts.types, parts.rest, parts.target)
         write_lines(main, lines)
     return written
 
 
-def _document_lines(request: Request, components: list[Markup], name: str) -> Iterator[str]:
+def _document_lines(parts: Collected, name: str) -> Iterator[str]:
     order = document_order()
-    parts = sorted(components, key=lambda item: order[item.tag])
-    notes = Verbatim(f"<notes>{escape(remarks(request))}</notes>")
+    components = sorted(parts.document, key=lambda item: order[item.tag])
+    notes = Verbatim(f"<notes>{escape(parts.notes)}</notes>")
     yield HEAD
-    yield from Markup("neuroml", {**_ROOT, "id": name}, [notes, *parts]).lines()
+    yield from Markup("neuroml", {**_ROOT, "id": name}, [notes, *components]).lines()
 
 
 class _Collector:
@@ -206,6 +209,7 @@ class _Collector:
             core_files(self._request, written, types),
             simulation,
             target,
+            document_notes(self._request, self._used),
         )
 
     def _arrange(self, network: Component) -> set[str]:

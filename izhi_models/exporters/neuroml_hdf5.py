@@ -17,7 +17,6 @@ from typing import Any, TypeGuard
 
 import h5py
 import numpy as np
-from lxml import etree
 from numpy.typing import NDArray
 
 from izhi_models.errors import Diagnostic, UnsupportedError
@@ -33,12 +32,12 @@ from izhi_models.exporters.lems_file import (
     check_name,
     check_places,
     lems_file,
-    remarks,
     write_lines,
 )
 from izhi_models.exporters.markup import Markup, Node, Verbatim
 from izhi_models.exporters.names import identifier, unique
 from izhi_models.exporters.neuroml import Collected, collect
+from izhi_models.exporters.remarks import notes_text
 from izhi_models.exporters.request import Request
 from izhi_models.files import replacing
 from izhi_models.lems.components import Component
@@ -142,11 +141,11 @@ def _check_counts(request: Request) -> None:
 def _write(request: Request, parts: Collected, network: Markup, name: str, path: Path) -> None:
     components = _document(request, parts, network, name)
     texts = [item.text for child in network.walk() for item in child.children if _is_notes(item)]
-    longest = max(len(text.encode("utf-8")) for text in (components, *texts))
+    longest = max(len(text.encode("utf-8")) for text in (components, parts.notes, *texts))
     version = "latest" if longest > _LONGEST_ATTRIBUTE else "earliest"
     with h5py.File(path, "w", libver=version) as file:
         top = file.create_group("neuroml")
-        _name(top, id=name, notes=remarks(request), neuroml_top_level=components)
+        _name(top, id=name, notes=parts.notes, neuroml_top_level=components)
         _Writer(request, top.create_group("network", track_order=True)).write(network)
 
 
@@ -328,8 +327,7 @@ def _tell(group: Any, children: Iterable[Node]) -> None:
     """Write notes and properties, as libNeuroML does."""
     for child in children:
         if _is_notes(child):
-            notes = etree.fromstring(child.text, etree.XMLParser(recover=True))
-            _name(group, notes="".join(notes.itertext()))
+            _name(group, notes=notes_text(child.text))
         elif isinstance(child, Markup) and child.tag == "property":
             attributes = child.attributes
             _name(group, **{f"property:{attributes['tag']}": attributes["value"]})

@@ -199,14 +199,15 @@ class _Reader:
         return found
 
     def _components(self, group: Any) -> str:
-        text = _attribute(group, "neuroml_top_level")
+        text, notes = _attribute(group, "neuroml_top_level"), _metadata(group)
         if text is None:
-            return f'<neuroml xmlns="{NAMESPACE}"{_attributes(group, "id")}>\n'
+            return f'<neuroml xmlns="{NAMESPACE}"{_attributes(group, "id")}>{notes}\n'
         opened = re.sub(r"(<neuroml\b[^<>]*?)/>\s*$", r"\1></neuroml>", text)
         head, closing, rest = opened.rpartition("</neuroml>")
         if not closing or rest.strip():
             raise self._fault("the attribute 'neuroml_top_level' holds no NeuroML document")
-        return head
+        root = re.search(r"<neuroml\b[^<>]*>(?!\s*<notes)", head)
+        return head if root is None else f"{head[: root.end()]}{notes}{head[root.end() :]}"
 
     def _part(self, network: Any, name: str) -> _Part | None:
         """Read a group, or return None if it is of another kind."""

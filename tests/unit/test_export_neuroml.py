@@ -405,3 +405,26 @@ def test_export__annarchy__knows_numbers_without_end(
     names = {item.id for item in ast.walk(ast.parse(script)) if isinstance(item, ast.Name)}
     assert "inf" not in names  # Python has no such name
     assert 'np.array([0.5, float("inf")])' in script
+
+
+@pytest.mark.parametrize("target", ["neuroml", "neuroml-hdf5"])
+def test_export__notes_of_documents__are_kept_once(tmp_path: Path, target: str) -> None:
+    path = tmp_path / "cells.nml"
+    path.write_text(
+        f"""<neuroml xmlns="{NAMESPACES["n"]}" id="doc"><notes>
+    Drawn with p = 0.1 &lt; q
+
+    by the script of 2003.
+  </notes>{CELL}<network id="net"><notes>A net.</notes>{POPULATION}</network></neuroml>"""
+    )
+    for number in range(3):  # each time from what was written before
+        out = tmp_path / str(number) / "x.xml"
+        path = izhi_models.export(path, target, out, duration="1 ms")[0]
+    document = izhi_models.export(path, "neuroml", tmp_path / "last" / "x.xml")[1]
+    assert_valid(document)
+    notes = etree.parse(document).findall(".//n:notes", NAMESPACES)
+    own, *rest = (" ".join(item.text.split()) for item in notes)
+    assert re.fullmatch(
+        r"Written by izhi-models \S+ from x\. Drawn with p = 0\.1 < q by the script of 2003\.", own
+    )
+    assert rest == ["A net."]
