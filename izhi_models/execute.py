@@ -15,6 +15,7 @@ from typing import Any
 
 from izhi_models.annarchy.program import Precision
 from izhi_models.engines import run_elsewhere
+from izhi_models.engines.refuse import untried
 from izhi_models.errors import Diagnostic, InputError, RunError
 from izhi_models.exporting import request_of
 from izhi_models.files import replacing
@@ -22,6 +23,7 @@ from izhi_models.memory import disk_shortage
 from izhi_models.output import BYTES_PER_NUMBER, write_outputs
 from izhi_models.pipeline import Model, Progress, Run, load, quiet, timed
 from izhi_models.places import PICTURES, RECORD, RESULTS, resolve_outputs
+from izhi_models.replaying import with_chance
 from izhi_models.results import Results
 from izhi_models.rounding import rounded_length
 from izhi_models.simulation import Display, Simulation, without_quantities
@@ -125,7 +127,7 @@ def execute(path: str, settings: Settings, progress: Progress = quiet) -> Report
     if plan:
         resolve_outputs(plan, settings.out)
     if settings.engine == OWN and settings.processes > 1:
-        hint = "--engine netpyne shares a network among processes"
+        hint = "--engine neuron shares a network among processes; so does netpyne"
         raise InputError(Diagnostic("the compiled code runs in one process", notes=(hint,)))
     if settings.engine != OWN:
         return _execute_elsewhere(model, settings, anchor, progress)
@@ -172,6 +174,7 @@ def _execute_elsewhere(
     timings = dict(model.timings)
     progress(f"running {settings.engine}", 0.0)
     with timed(timings, "simulate"):
+        request = with_chance(model, request, settings.engine)
         found = run_elsewhere(request, settings.engine, processes=settings.processes)
     provenance = {
         **_origin(model, settings),
@@ -188,6 +191,11 @@ def _execute_elsewhere(
         shown = without_quantities(plan, found.lacking) if plan else None
         written = _write(model, shown, results, folder, settings, timings)
     warnings = list(model.experiment.warnings)
+    unknown = untried(request, settings.engine)
+    if unknown:
+        told = f"{settings.engine} has not been tried with {', '.join(unknown)}"
+        hint = f"izhi export FILE --to {settings.engine} --run compares it with the compiled code"
+        warnings.append(Diagnostic(told, notes=(hint,), severity="warning"))
     if found.lacking:
         told = f"{settings.engine} does not bring back {', '.join(found.lacking)}"
         warnings.append(Diagnostic(told, severity="warning"))

@@ -20,6 +20,7 @@ from izhi_models.exporters.results import FORMATS, write_results
 from izhi_models.ir.step import METHODS
 from izhi_models.pipeline import PRECISIONS, Model, check_choice, listed, load
 from izhi_models.places import RECORD, RESULTS
+from izhi_models.replaying import with_chance
 from izhi_models.results import Results
 
 ALL_TARGETS: Mapping[str, Target] = MappingProxyType({**TARGETS, **ENGINE_TARGETS})
@@ -89,6 +90,8 @@ def export(
     request = request_of(whole, **options)
     if request.keep_rules and to != "neuroml":
         raise InputError(f"'{to}' knows no rules, so they cannot be kept")
+    if to in ENGINE_TARGETS:
+        request = with_chance(whole, request, to)
     if run:
         if to not in ENGINE_TARGETS:
             hint = f"it goes with {', '.join(ENGINE_TARGETS)}"

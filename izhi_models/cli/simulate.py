@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 4096),
     default=1,
     metavar="N",
-    help="netpyne: share the network among N processes.",
+    help="neuron, netpyne: share the network among N processes.",
 )
 @METHOD
 @click.option(

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from izhi_models.engines.prepare import prepare, recordable, to_results
+from izhi_models.engines.prepare import recordable, to_results
 from izhi_models.engines.refuse import refuse_known
 from izhi_models.engines.simulators import Run, in_eden, in_jneuroml, in_netpyne, in_neuron
+from izhi_models.engines.words import write_for
 from izhi_models.exporters.request import Request
 from izhi_models.results import Results
 
@@ -71,7 +72,7 @@ def run_elsewhere(
     )
     request = replace(request, recordings=kept)
     with tempfile.TemporaryDirectory(prefix="izhi-") as folder:
-        prepared = prepare(request, Path(folder), as_declared=engine == "jneuroml")
+        prepared = write_for(request, engine, Path(folder), limit_s)
         found = ENGINES[engine](prepared, processes, limit_s)
         return Found(to_results(request, prepared, found), lacking)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +54,15 @@ def recordable(request: Request, recording: Recording) -> bool:
     recording : Recording
     """
     model, network = request.experiment.model, request.experiment.network
-    population = network.populations[recording.population]
-    attachments = model.components[population.component].type.attachments
-    return not recording.is_whole and not any(
-        variable.startswith(tuple(f"{name}[" for name in attachments))
+    if recording.is_whole or any(recording.connections):
+        return False
+    if recording.population in request.replayed:
+        return False
+    kind = model.components[network.populations[recording.population].component].type
+    if kind.is_a("cell") and recording.name == "spiking":
+        return False  # which is the simulator's own affair
+    return not any(
+        variable.startswith(tuple(f"{name}[" for name in kind.attachments))
         for variable in recording.variables
     )
 
@@ -80,11 +84,22 @@ def prepare(request: Request, folder: Path, *, as_declared: bool = False) -> Pre
     """
     parts = collect(request)
     found = Translation(parts) if as_declared else translate(request, parts)
-    quantities = tuple(_translated(path, found) for path, _, _ in _columns(request))
-    cells = tuple(found.names.path(path) for path, _, _ in _cells(request))
-    _record(parts, quantities, cells)
+    quantities, cells = recorded_paths(request, found)
+    record(parts, quantities, cells)
     main = write_collected(request, parts, folder / "LEMS_model.xml")[0]
     return Prepared(main, quantities, cells)
+
+
+def recorded_paths(request: Request, found: Translation) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the paths of quantities and cells that are recorded, in a translated model.
+
+    Parameters
+    ----------
+    request : Request
+    found : Translation
+    """
+    quantities = tuple(_translated(path, item, found) for path, item, _ in _columns(request))
+    return quantities, tuple(found.names.path(path) for path, _, _ in _cells(request))
 
 
 def _columns(request: Request) -> list[tuple[str, Recording, int]]:
@@ -109,14 +124,34 @@ def _cells(request: Request) -> list[tuple[str, Population, int]]:
     ]
 
 
-def _translated(path: str, found: Translation) -> str:
-    population = re.split(r"[\[/]", path, maxsplit=1)[0]
-    if population in found.recovery_offsets and path.endswith("/U"):
-        path = path.removesuffix("U") + "u"
-    return found.names.path(path)
+def _translated(path: str, recording: Recording, found: Translation) -> str:
+    below = renamed(recording, found)
+    return found.names.path(f"{path.removesuffix(recording.name)}{below}")
 
 
-def _record(parts: Collected, quantities: tuple[str, ...], cells: tuple[str, ...]) -> None:
+def renamed(recording: Recording, found: Translation) -> str:
+    """Return the path below a cell of what is recorded, in a translated model.
+
+    Parameters
+    ----------
+    recording : Recording
+    found : Translation
+    """
+    if recording.population in found.recovery_offsets and recording.name == "U":
+        return "u"
+    return recording.name
+
+
+def record(parts: Collected, quantities: tuple[str, ...], cells: tuple[str, ...]) -> None:
+    """Record quantities and the spikes of cells, and nothing else.
+
+    Parameters
+    ----------
+    parts : Collected
+        Changed.
+    quantities, cells : tuple of str
+        Paths.
+    """
     simulation = parts.simulation
     simulation.children = [
         item

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from izhi_models.engines.chance import refuse_chance
 from izhi_models.errors import Diagnostic, UnsupportedError
 from izhi_models.exporters.request import Request
 from izhi_models.exporters.used import used_components
-from izhi_models.expr import is_random
 from izhi_models.lems.components import Component
 from izhi_models.lems.rules import find_rules
 
 # Types that are lost or wrong, and what happens, by engine. Each was tried out.
 _WRONG: dict[str, dict[str, str]] = {
-    "neuron": {
-        "doubleSynapse": "the second of its synapses is lost where there are delays",
-        "ionChannelKS": "its states are not those of the equations",
-        "hindmarshRose1984Cell": "its states grow without bounds",
-        "adExIaFCell": "its spikes are not seen",
-    },
+    "neuron": {"pinskyRinzelCA3Cell": "its currents come in other units than its voltages"},
     "netpyne": {
         "doubleSynapse": "the second of its synapses is lost where there are delays",
-        "ionChannelKS": "its states are not those of the equations",
-        "hindmarshRose1984Cell": "its states grow without bounds",
         "adExIaFCell": "its spikes are not seen",
+        "pinskyRinzelCA3Cell": "its currents come in other units than its voltages",
         "baseGradedSynapse": "connections that are not events are lost",
         "cell": "its conductances come a million times too small",
     },
@@ -46,16 +40,53 @@ _SHARED = {
 _TRIED: dict[str, set[str]] = {
     "neuron": _SHARED
     | {
+        "EIF_cond_alpha_isfa_ista",
+        "EIF_cond_exp_isfa_ista",
+        "HH_cond_exp",
+        "IF_cond_alpha",
         "IF_cond_exp",
+        "IF_curr_alpha",
+        "IF_curr_exp",
+        "SpikeSourcePoisson",
+        "adExIaFCell",
+        "alphaCondSynapse",
+        "alphaCurrSynapse",
+        "alphaCurrentSynapse",
         "alphaSynapse",
+        "blockingPlasticSynapse",
         "cell",
+        "compoundInput",
+        "decayingPoolConcentrationModel",
+        "doubleSynapse",
+        "expCondSynapse",
+        "expCurrSynapse",
+        "expThreeSynapse",
         "expTwoSynapse",
         "fitzHughNagumo1969Cell",
         "fitzHughNagumoCell",
+        "fixedFactorConcentrationModel",
+        "gradedSynapse",
+        "hindmarshRose1984Cell",
         "ionChannelHH",
+        "ionChannelKS",
+        "ionChannelPassive",
+        "linearGradedSynapse",
+        "networkWithTemperature",
         "pointCellCondBased",
+        "poissonFiringSynapse",
+        "rampGenerator",
         "rampGeneratorDL",
+        "silentSynapse",
+        "sineGenerator",
+        "spikeArray",
         "spikeGenerator",
+        "spikeGeneratorPoisson",
+        "spikeGeneratorRandom",
+        "spikeGeneratorRefPoisson",
+        "stdpSynapse",
+        "timedSynapticInput",
+        "transientPoissonFiringSynapse",
+        "voltageClampTriple",
     },
     "netpyne": {
         "network",
@@ -79,7 +110,7 @@ def untried(request: Request, engine: str) -> list[str]:
     engine : str
     """
     used = {item.type.name for item in _used(request)}
-    return sorted(used - _TRIED[engine])
+    return sorted(used - _TRIED.get(engine, used))
 
 
 def refuse_known(request: Request, engine: str) -> None:
@@ -92,19 +123,23 @@ def refuse_known(request: Request, engine: str) -> None:
     """
     if engine == "jneuroml":
         return
-    network = request.experiment.network
-    for population in network.populations.values():
-        if any(is_random(item) for item in population.dynamics.expressions()):
-            message = (
-                f"'{population.id}' draws random numbers, which {engine} does not run, or "
-                "with other numbers"
-            )
-            raise UnsupportedError(Diagnostic(message, notes=("take --engine jneuroml",)))
+    refuse_chance(request, engine)
     for component in _used(request):
         for kind, why in _WRONG[engine].items():
             if component.type.is_a(kind):
                 message = f"{engine} cannot run '{component.id}', a {component.type.name}: {why}"
                 raise UnsupportedError(Diagnostic(message, component.span))
+        if engine != "eden" and component.type.is_a("pointCellCondBased"):
+            _refuse_kinetics(request, component, engine)
+
+
+def _refuse_kinetics(request: Request, cell: Component, engine: str) -> None:
+    model = request.experiment.model
+    for channel in used_components(model, [cell.id]):
+        if channel.type.is_a("ionChannelKS"):
+            message = f"{engine} cannot run '{channel.id}' in the {cell.type.name} '{cell.id}'"
+            hint = "jNeuroML leaves its kinetic scheme out; in a <cell> it does not"
+            raise UnsupportedError(Diagnostic(message, channel.span, (hint,)))
 
 
 def _used(request: Request) -> list[Component]:

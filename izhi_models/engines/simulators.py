@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from izhi_models.engines.jneuroml import Floats, Reference, read_table, run_jneuroml
+from izhi_models.engines.neuron_folder import NETWORK
 from izhi_models.engines.prepare import SPIKES, TRACES, Prepared
-from izhi_models.engines.programs import convert, find_program, run_program
+from izhi_models.engines.programs import find_program, run_program
 from izhi_models.errors import BackendError, Diagnostic, RunError, UnsupportedError
 
 _MPI_LIBRARY = "MPI_LIB_NRN_PATH"
 _BY_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-_CONVERSIONS = {"neuron": ("-neuron", "_nrn.py"), "netpyne": ("-netpyne", "_netpyne.py")}
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 Run = Callable[[Prepared, int, float], Reference]
@@ -49,17 +49,20 @@ def in_jneuroml(prepared: Prepared, processes: int, limit_s: float) -> Reference
 
 
 def in_neuron(prepared: Prepared, processes: int, limit_s: float) -> Reference:
-    """Run a model in NEURON: see `in_jneuroml`."""
-    _refuse_processes("neuron", processes, "netpyne, which distributes NEURON over them")
-    script = convert_for(prepared.main, "neuron", limit_s)
+    """Run a model in NEURON, on as many processes as are asked for: see `in_jneuroml`."""
     compile_mechanisms(prepared.main.parent, limit_s)
-    return run_neuron(prepared, script, limit_s)
+    return run_neuron(prepared, processes, limit_s)
 
 
-def run_neuron(prepared: Prepared, script: Path, limit_s: float) -> Reference:
+def run_neuron(prepared: Prepared, processes: int, limit_s: float) -> Reference:
     """Run a script for NEURON beside compiled mechanisms: see `in_jneuroml`."""
-    command = (sys.executable, script.name)
-    output = run_program(command, script.parent, "NEURON", limit_s=limit_s)
+    find_program("nrnivmodl", "neuron")
+    if processes > 1 and prepared.main.name != NETWORK:
+        message = "cells of several compartments run in one process of NEURON"
+        raise UnsupportedError(Diagnostic(message, notes=("take --engine netpyne",)))
+    output = _run_script(prepared, processes, "NEURON", limit_s)
+    told = re.search(r"^(\d+) processes$", output, re.MULTILINE)
+    _check_shared("NEURON", processes, told)
     return _read(prepared, output, "NEURON")
 
 
@@ -67,30 +70,38 @@ def in_netpyne(prepared: Prepared, processes: int, limit_s: float) -> Reference:
     """Run a model in NetPyNE, on as many processes as are asked for: see `in_jneuroml`."""
     if find_spec("netpyne") is None:
         raise BackendError(Diagnostic("NetPyNE is not installed", notes=("pip install netpyne",)))
-    script = convert_for(prepared.main, "netpyne", limit_s)
     compile_mechanisms(prepared.main.parent, limit_s)
-    return run_netpyne(prepared, script, processes, limit_s)
+    return run_netpyne(prepared, processes, limit_s)
 
 
-def run_netpyne(prepared: Prepared, script: Path, processes: int, limit_s: float) -> Reference:
+def run_netpyne(prepared: Prepared, processes: int, limit_s: float) -> Reference:
     """Run a script for NetPyNE beside compiled mechanisms: see `in_jneuroml`."""
-    command: list[str | Path] = [sys.executable, script.name, "-nogui"]
-    environment = {"MPLBACKEND": "Agg"}
-    if processes > 1:
+    output = _run_script(prepared, processes, "NetPyNE", limit_s)
+    _check_shared("NetPyNE", processes, re.search(r"(\d+) workers", output))
+    return _read(prepared, output, "NetPyNE")
+
+
+def _run_script(prepared: Prepared, processes: int, what: str, limit_s: float) -> str:
+    """Run a script for NEURON, shared among processes, and return what it printed."""
+    script = prepared.main
+    command: list[str | Path] = [sys.executable, script.name]
+    environment = {"MPLBACKEND": "Agg", **_ONE_THREAD}
+    if processes == 1:
+        command.append("-nogui")  # with which NetPyNE would leave without a word to MPI
+    else:
         # nrniv -mpi, since plain Python would run as many copies of the whole network.
         mpirun = find_program("mpirun", "openmpi")
         nrniv = find_program("nrniv", "neuron")
         command = [mpirun, "--oversubscribe", "-n", str(processes), nrniv, "-mpi", "-python"]
-        command.append(script.name)  # with -nogui it would leave without a word to MPI
+        command.append(script.name)
         environment |= _BY_ROOT if os.geteuid() == 0 else {}
         environment |= _mpi_library(mpirun)
-    output = run_program(
-        command, script.parent, "NetPyNE", limit_s=limit_s, environment=environment
-    )
-    told = re.search(r"(\d+) workers", output)
+    return run_program(command, script.parent, what, limit_s=limit_s, environment=environment)
+
+
+def _check_shared(what: str, processes: int, told: re.Match[str] | None) -> None:
     if processes > 1 and (told is None or int(told[1]) != processes):
-        raise RunError(f"NetPyNE did not share the network among {processes} processes")
-    return _read(prepared, output, "NetPyNE")
+        raise RunError(f"{what} did not share the network among {processes} processes")
 
 
 def _mpi_library(mpirun: Path) -> dict[str, str]:
@@ -116,29 +127,6 @@ def in_eden(prepared: Prepared, processes: int, limit_s: float) -> Reference:
         hint = "the released EDEN crashes on models with exp and the like; one built here does not"
         raise UnsupportedError(Diagnostic("EDEN crashed on this model", notes=(hint,))) from None
     return _read(prepared, output, "EDEN")
-
-
-def convert_for(main: Path, engine: str, limit_s: float) -> Path:
-    """Write a model for NEURON or NetPyNE, and return the script that runs it.
-
-    Parameters
-    ----------
-    main : Path
-        The LEMS file.
-    engine : {'neuron', 'netpyne'}
-    limit_s : float
-
-    Raises
-    ------
-    BackendError
-        If there is no Java.
-    RunError
-        If jNeuroML fails.
-    """
-    option, ending = _CONVERSIONS[engine]
-    script = main.with_name(f"{main.stem}{ending}")
-    convert(main, option, script, limit_s=limit_s)
-    return script
 
 
 def compile_mechanisms(folder: Path, limit_s: float) -> None:
@@ -167,10 +155,10 @@ def compile_mechanisms(folder: Path, limit_s: float) -> None:
         raise UnsupportedError(Diagnostic(message, notes=(hint,))) from None
 
 
-def _refuse_processes(engine: str, processes: int, instead: str = "netpyne") -> None:
+def _refuse_processes(engine: str, processes: int) -> None:
     if processes > 1:
         message = f"the engine '{engine}' runs in one process"
-        raise UnsupportedError(Diagnostic(message, notes=(f"take --engine {instead}",)))
+        raise UnsupportedError(Diagnostic(message, notes=("take --engine neuron",)))
 
 
 def _read(prepared: Prepared, output: str, what: str) -> Reference:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from izhi_models.engines.prepare import prepare, recordable
+from izhi_models.engines.prepare import recordable
 from izhi_models.engines.refuse import refuse_known, untried
-from izhi_models.engines.simulators import convert_for
+from izhi_models.engines.words import write_for
 from izhi_models.errors import Diagnostic, InputError, UnsupportedError
 from izhi_models.exporters import Exporter, Request, Target
 
@@ -55,10 +55,7 @@ def write_folder(request: Request, path: Path, engine: str) -> tuple[Path, ...]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".izhi-", dir=path.parent) as name:
             folder = Path(name) / path.name
-            prepared = prepare(replace(request, recordings=kept), folder)
-            first = prepared.main
-            if engine != "eden":
-                first = convert_for(prepared.main, engine, _LIMIT_S)
+            first = write_for(replace(request, recordings=kept), engine, folder, _LIMIT_S).main
             rest = sorted(item for item in folder.iterdir() if item != first)
             folder.rename(path)
     except OSError as error:

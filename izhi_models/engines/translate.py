@@ -82,11 +82,22 @@ class Translation:
     names : Names
     recovery_offsets : dict of str to float
         By old name, of populations whose U is the new u in pA plus this.
+    constants : dict of str to str
+        By old name, of populations of which each cell gets an input more: its component.
+    same : dict of str to str
+        Of components that are written as another, equal one: its old name.
     """
 
     parts: Collected
     names: Names = field(default_factory=Names)
     recovery_offsets: dict[str, float] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    same: dict[str, str] = field(default_factory=dict)
+
+    def component(self, name: str) -> str:
+        """Return the new name of a component."""
+        name = self.same.get(name, name)
+        return self.names.components.get(name, name)
 
 
 def translate(request: Request, parts: Collected) -> Translation:
@@ -114,7 +125,8 @@ def translate(request: Request, parts: Collected) -> Translation:
     model = request.experiment.model
     _list_singles(request, network)
     _replace_izhikevich(model, parts, network, found)
-    _merge_equal(model, parts)
+    _lengthen_refractory(parts, request.dt_s)
+    found.same |= _merge_equal(model, parts)
     for item in (item for item in network.children if isinstance(item, Markup)):
         if item.tag == "population":
             name = item.attributes["id"]
@@ -216,6 +228,7 @@ def _replace_izhikevich(
                 parts.document.append(Markup("pulseGenerator", pulse))
                 for population in _populations_of(network, name):
                     network.children.append(_to_all(population, pulse["id"], taken))
+                    found.constants[population.attributes["id"]] = pulse["id"]
 
 
 def _populations_of(network: Markup, component: str) -> Iterator[Markup]:
@@ -272,6 +285,19 @@ def _to_all(population: Markup, component: str, taken: set[str]) -> Markup:
     return Markup("inputList", attributes, [*inputs])
 
 
+# Refractory periods
+
+
+def _lengthen_refractory(parts: Collected, dt_s: float) -> None:
+    """Make of no refractory period one of a step and a half: jNeuroML refuses none.
+
+    It has to last longer than a step, or NEURON does not see its end.
+    """
+    for item in (*parts.document, *parts.rest):
+        if item.tag == "adExIaFCell" and float(item.attributes["refract"].rstrip("ms ")) == 0.0:
+            item.attributes["refract"] = f"{number_text(dt_s * 1500)}ms"
+
+
 # Names
 
 
@@ -299,8 +325,11 @@ def _changed_listing(listing: Listing, change: Change) -> Listing:
     return Listing(blocks)
 
 
-def _merge_equal(model: Model, parts: Collected) -> None:
-    """Leave one of each group of equal components: a converter makes a mechanism of each."""
+def _merge_equal(model: Model, parts: Collected) -> dict[str, str]:
+    """Leave one of each group of equal components: a converter makes a mechanism of each.
+
+    Return which one, by the names of the others.
+    """
     references = _references(model)
     same: dict[str, str] = {}
     for components in (parts.document, parts.rest):
@@ -315,11 +344,10 @@ def _merge_equal(model: Model, parts: Collected) -> None:
                 same[name] = first[key]
                 components.remove(item)
             first.setdefault(key, name)
-    if not same:
-        return
 
     def change(attribute: str, text: str) -> str:
         return same.get(text, text) if attribute in references else text
 
     for item in (*parts.document, *parts.rest):
         _change(item, change)
+    return same

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from izhi_models.annarchy.program import Precision
 from izhi_models.annarchy.recorder import Recording
 from izhi_models.lems.simulation import Experiment
+from izhi_models.results import SpikeTrains
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Request:
         Write rules that connect as such, and not what they make.
     is_checked : bool
         True if another simulator has been seen to run it right.
+    replayed : mapping of str to SpikeTrains
+        Populations that another simulator is not to simulate, with what they send.
     """
 
     name: str
@@ -47,3 +51,4 @@ class Request:
     asked: tuple[str, ...] = ()
     keep_rules: bool = False
     is_checked: bool = False
+    replayed: Mapping[str, SpikeTrains] = field(default_factory=dict)

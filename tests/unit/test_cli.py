@@ -421,7 +421,7 @@ def test_help__of_the_command_and_run__names_what_there_is():
 def test_run__several_processes__need_an_engine_for_them(write_model):
     result = refused(write_model(), "--mpi", "2")
     assert result.exit_code == 2
-    assert "--engine netpyne shares a network among processes" in result.stderr
+    assert "--engine neuron shares a network among processes" in result.stderr
 
 
 def test_run__what_only_the_compiled_code_can_do__is_refused_elsewhere(write_model):
