@@ -23,12 +23,11 @@ from izhi_models.engines.neuron_parts import NeuronParts, read_parts
 from izhi_models.engines.prepare import Prepared, record, recorded_paths
 from izhi_models.engines.programs import convert
 from izhi_models.engines.prototype import reduce
+from izhi_models.engines.thresholds import spike_threshold, values_at_start
 from izhi_models.engines.translate import Translation, translate
 from izhi_models.errors import Diagnostic, UnsupportedError
 from izhi_models.exporters.neuroml import collect, write_collected
 from izhi_models.exporters.request import Request
-from izhi_models.expr import Compare, Name, names, walk
-from izhi_models.ir.evaluate import evaluate_scalar, initial_values
 from izhi_models.lems.components import Model
 from izhi_models.lems.targets import sent_ports
 from izhi_models.network import WEIGHT, Parts, Population, Projection
@@ -152,9 +151,9 @@ class _Writer:
                 continue
             cells = self.made.populations[self.found.names.populations[name]]
             told |= {"cell": cells.cell, "sends": cells.sends}
-            known = _at_start(population)
+            known = values_at_start(population)
             if cells.sends == "crossings":
-                told["threshold"] = _threshold(population, known) * 1e3
+                told["threshold"] = _threshold(population)
             if "v" in known and "mechanism" in cells.cell:
                 # A cell that starts above its threshold sends an event at once: it has to cross it.
                 told["v"] = min(known["v"] * 1e3, told.get("threshold", np.inf) - 1.0)
@@ -239,23 +238,10 @@ class _Writer:
                 }
 
 
-def _at_start(population: Population) -> dict[str, float]:
-    """Return what the names of a cell stand for at the start [SI]."""
-    dynamics = population.dynamics
-    given = {item.name: 0.0 for item in dynamics.requirements} | population.values
-    found = given | initial_values(dynamics, given, population.size)
-    found |= {item.name: item.value for item in dynamics.constants}
-    return {name: float(np.ravel(item)[0]) for name, item in found.items()}
-
-
-def _threshold(population: Population, known: Mapping[str, float]) -> float:
-    """Return the voltage above which a cell sends an event [V]; jNeuroML takes 0 for some."""
-    changing = {item.name for item in population.dynamics.states}
-    for condition in population.dynamics.conditions:
-        for test in walk(condition.test) if condition.events else ():
-            if not isinstance(test, Compare) or test.op not in {">", ">="}:
-                continue
-            if test.left == Name("v") and not names(test.right) & changing:
-                return evaluate_scalar(test.right, known)
-    message = f"it cannot be told from the voltage when a cell of '{population.id}' sends an event"
-    raise UnsupportedError(Diagnostic(message))
+def _threshold(population: Population) -> float:
+    """Return the voltage above which a cell sends an event [mV]."""
+    found = spike_threshold(population)
+    if found is None:
+        message = f"the voltage does not tell when a cell of '{population.id}' sends an event"
+        raise UnsupportedError(Diagnostic(message))
+    return found * 1e3

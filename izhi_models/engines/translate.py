@@ -40,7 +40,7 @@ _CELL = re.compile(
     r"(?:(?P<index>\[\d*\0?\])|(?P<instance>/[\d\0]+)(?:/(?P<component>[^/]+))?)(?P<rest>/.*)?"
 )
 # No names of hoc, nor of NEURON's mechanisms, end so.
-_POPULATION, _COMPONENT = "_pop", "_nml"
+POPULATION, _COMPONENT = "_pop", "_nml"
 
 # Components of these types become mechanisms of their own names; others are parts of cells.
 _NAMED = ("baseCell", "basePointCurrent", "basePointCurrentDL", "baseSynapse")
@@ -130,7 +130,7 @@ def translate(request: Request, parts: Collected) -> Translation:
     for item in (item for item in network.children if isinstance(item, Markup)):
         if item.tag == "population":
             name = item.attributes["id"]
-            found.names.populations[name] = name + _POPULATION
+            found.names.populations[name] = name + POPULATION
     for item in (*parts.document, *parts.rest):
         known = model.components.get(item.attributes["id"])
         if known is None or any(known.type.is_a(kind) for kind in _NAMED):
