@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from izhi_models.checks.cables import check_cables
 from izhi_models.checks.chance import sends_uncertainly
 from izhi_models.checks.compiled import Compiled, Spikes
 from izhi_models.checks.oracle import (
@@ -27,6 +28,7 @@ from izhi_models.checks.oracle import (
     chosen_cells,
     read_at_other_end,
 )
+from izhi_models.checks.recorded import check_recorded
 from izhi_models.checks.report import Finding
 from izhi_models.expr import Binary, Compare, Expr, Name, Number, children, is_random, names
 from izhi_models.ir.counting import counts_events
@@ -140,14 +142,16 @@ def check_equations(model: Model, *, method: str = "auto", seed: int = 1234) -> 
         return [Finding("equations", "skipped", "the parts of the network are not kept")]
     dt_s = model.step()
     oracle = Oracle(network, network.parts.kept(), dt_s)
-    lowering = model.lower(model.recordings(), method=method)
+    recordings = model.recordings()
+    lowering = model.lower(recordings, method=method)
     with Compiled(lowering, dt_s, seed) as compiled:
         comparison = _Comparison(oracle, compiled, method, np.random.default_rng(seed))
         comparison.start()
         plan = model.experiment.simulation
         end = round(plan.length_s / dt_s) if plan else 10 * _WATCHED_STEPS
         comparison.run(end)
-        return [*comparison.tally.findings(), *comparison.left_out]
+        found = [*comparison.tally.findings(), *comparison.left_out]
+    return [*found, *check_recorded(lowering, recordings, dt_s, end, seed), *check_cables(model)]
 
 
 class _Comparison:

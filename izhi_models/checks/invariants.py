@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import combinations, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from izhi_models.checks.oracle import Cell, Oracle
 from izhi_models.checks.report import Finding
 from izhi_models.checks.sources import DECLARED, Intervals
 from izhi_models.checks.statistics import (
+    independent,
     of_count,
     of_distribution,
     same_distribution,
@@ -48,6 +50,7 @@ _MOST_PAIRS = 4e6
 _RUNS, _COPIES = 200, 2000  # of cells that draw, and of the interpreter
 _MOST_STEPS = 400
 _MOST_TRIED = 20  # cells of a population, to find one that draws
+_MOST_PAIRED = 100  # pairs of populations
 _HINT = "a fault of this package, not of the model: please report it with the file"
 
 
@@ -224,8 +227,29 @@ def _sources(model: Model, tests: _Tests, method: str, seed: int) -> Iterator[Fi
                 found.append([spikes.of(n) for n in range(spikes.n_neurons)])
     finally:
         run.close()
+    _apart(trains, tests)
     for name, found in trains.items():
         yield from _of_source(name, declared[name], found, duration_s, model.step(), tests)
+
+
+def _apart(trains: dict[str, list[list[Floats]]], tests: _Tests) -> None:
+    """Test that cells do not draw the same numbers: by the first spikes of pairs of them."""
+    firsts = {
+        name: np.array([[train[0] if train.size else np.inf for train in run] for run in runs])
+        for name, runs in trains.items()
+    }
+    for name, values in firsts.items():
+        half = values.shape[1] // 2
+        if half:
+            _pair_apart(f"cells of {name}", values[:, :half], values[:, half : 2 * half], tests)
+    for first, second in islice(combinations(firsts, 2), _MOST_PAIRED):
+        n = min(firsts[first].shape[1], firsts[second].shape[1])
+        _pair_apart(f"{first} and {second}", firsts[first][:, :n], firsts[second][:, :n], tests)
+
+
+def _pair_apart(what: str, first: Floats, second: Floats, tests: _Tests) -> None:
+    probability = independent(first.ravel(), second.ravel())
+    tests.add(f"{what} draw apart", f"ranks of {first.size} pairs", probability)
 
 
 def _declared(model: Model, population: Population) -> Intervals | None:
@@ -308,6 +332,7 @@ def _states(model: Model, tests: _Tests, method: str, seed: int) -> Iterator[Fin
     n_steps = int(min(_MOST_STEPS, allowed))
     ours = _sampled(model, cells, n_steps, method, seed)
     random = np.random.default_rng(seed)
+    _states_apart(ours, tests)
     for cell in cells:
         copies = Interpreter(cell.dynamics, cell.values, _COPIES, model.step(), seed, method)
         for when, steps in (("at the start", 0), (f"after {n_steps} steps", n_steps)):
@@ -326,6 +351,17 @@ def _states(model: Model, tests: _Tests, method: str, seed: int) -> Iterator[Fin
                         seen,
                         same_distribution(values, theirs, random),
                     )
+
+
+def _states_apart(ours: tuple[Samples, Samples], tests: _Tests) -> None:
+    """Test that populations do not draw the same numbers, by what they have over all seeds."""
+    for when, samples in zip(("at the start", "later"), ours, strict=True):
+        drawn = {place: values for place, values in samples.items() if np.ptp(values) > 0.0}
+        first_of = {population: place for place in reversed(drawn) for population in place[:1]}
+        for (one, first), (two, second) in islice(combinations(first_of.items(), 2), _MOST_PAIRED):
+            probability = independent(drawn[first], drawn[second])
+            what = f"{one}/{first[2]} and {two}/{second[2]} {when}"
+            tests.add(f"{what} draw apart", f"ranks of {drawn[first].size} pairs", probability)
 
 
 def _is_known(cell: Cell, name: str) -> bool:

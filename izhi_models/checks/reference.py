@@ -245,8 +245,10 @@ def _of_spikes(model: Model, pair: _Pair, steps: tuple[_Pair, _Pair] | None, cel
     first = _first_apart(ours, theirs, window)
     text = (
         f"{ours.size} and {theirs.size}; {gamma:.0%} within {window * 1e3:g} ms, van Rossum "
-        f"distance {distance:.2g} (10 ms); first apart at {first * 1e3:.6g} ms"
+        f"distance {distance:.2g} (10 ms)"
     )
+    if np.isfinite(first):
+        text += f"; first apart at {first * 1e3:.6g} ms"
     if steps is None:
         return Finding(what, "skipped", f"{text}; jNeuroML takes too long at another step")
     if _converges(*steps, cell):

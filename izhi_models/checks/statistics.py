@@ -43,6 +43,23 @@ def same_distribution(first: Floats, second: Floats, random: np.random.Generator
     return float(ks_2samp(*parts, method="asymp").pvalue)
 
 
+def independent(first: Floats, second: Floats) -> float:
+    """Return the probability that the ranks of two independent samples agree so much, or more.
+
+    Source: Spearman's rank correlation; both signs count.
+
+    Parameters
+    ----------
+    first, second : array (n,)
+        Drawn in pairs.
+    """
+    from scipy.stats import spearmanr  # slow to import
+
+    if first.size < 3 or np.ptp(first) == 0.0 or np.ptp(second) == 0.0:
+        return 1.0
+    return float(spearmanr(first, second).pvalue)
+
+
 def same_mean(first: Floats, second: Floats) -> float:
     """Return the probability that the means of two samples differ so much, or more.
 

@@ -157,7 +157,8 @@ class Started:
             self._process.wait(max(0.0, self._begun + limit_s - time.time()))
         except subprocess.TimeoutExpired:
             raise RunError(f"jNeuroML took more than {limit_s:g} s") from None
-        if not (self._out / _TABLE).exists():
+        written = [_TABLE, _EVENTS] if self.cells else [_TABLE]
+        if not all((self._out / name).exists() for name in written):
             told = (self._out / _LOG).read_text(encoding="utf-8", errors="replace")
             raise RunError(f"jNeuroML failed: {reason(told)}")
         rows = read_table(self._out / _TABLE, len(self.quantities) + 1)

@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("rung", ["equations", "trajectory"])
 def test_what_has_no_fault_holds(folder: Path, rung: str) -> None:
-    outcome = plant(None, rung, write_models(folder)[rung], folder / "cache")
+    outcome = plant(None, rung, "", write_models(folder), folder / "cache")
     assert outcome.verdict == "holds", outcome.told
 
 
@@ -35,7 +35,7 @@ def test_what_has_no_fault_holds(folder: Path, rung: str) -> None:
     "fault", [item for item in FAULTS if item.name in CHOSEN], ids=lambda item: item.name
 )
 def test_a_fault_is_caught_by_its_rung(folder: Path, fault: Fault) -> None:
-    outcome = plant(fault, fault.rung, write_models(folder)[fault.rung], folder / "cache")
+    outcome = plant(fault, fault.rung, fault.model, write_models(folder), folder / "cache")
     assert outcome.verdict == "fails", outcome.told
 
 

@@ -11,9 +11,17 @@ SYNAPSES, PRINTING = "annarchy/synapses.py", "annarchy/printing.py"
 STORAGE, POPULATIONS, RANDOM = (
     f"annarchy/{name}" for name in ("connections.cpp", "populations.py", "random.hpp")
 )
+ROUNDING, QUEUES, CELLS = (
+    "rounding.py",
+    "annarchy/connections.hpp",
+    "annarchy/population.hpp",
+)
+PROJECTIONS = "annarchy/projections.py"
+AXIAL, SPREAD, STEP = "lems/axial.py", "lems/spread.py", "ir/step.py"
+LISTED, TUNNELS, INPUTS = (f"lems/{name}.py" for name in ("connections", "tunnels", "network"))
+HDF5, SETTINGS = "lems/hdf5.py", "lems/settings.py"
 RECORDER, CHANCE, RULES = "annarchy/recorder.py", "lems/sampling.py", "lems/structure.py"
 CASES = "lems/lower.py"
-ROUNDING = "rounding.py"
 ATTACH, REGIMES, INTEGRATORS = "attach.py", "ir/passes/regimes.py", "ir/integrators.py"
 
 
@@ -29,7 +37,9 @@ class Fault:
     old, new : str
         The text that occurs once, and what it becomes.
     rung : str
-        Which must fail.
+        Which must fail; ``diff`` for that command.
+    model : str
+        On which, see `tests.mutations.model.write_models`; that of the rung if empty.
     """
 
     name: str
@@ -37,6 +47,7 @@ class Fault:
     old: str
     new: str
     rung: str = "equations"
+    model: str = ""
 
 
 FAULTS = (
@@ -354,5 +365,286 @@ FAULTS = (
         "rest = [*parts[:number], *parts[number + 1 :]]",
         "rest = parts",
         "invariants",
+    ),
+    # Connections, where they are stored and while they wait
+    Fault(
+        "the last connection of a row is lost",
+        QUEUES,
+        "stop = row[pre + 1];",
+        "stop = row[pre + 1] - 1;",
+    ),
+    Fault(
+        "waiting events come a step late",
+        QUEUES,
+        "arriving(part, delay).push_back",
+        "arriving(part, delay + 1).push_back",
+    ),
+    Fault(
+        "a row waits as long as its first",
+        QUEUES,
+        "delay_of[size_t(end)] == delay) ++end;",
+        "delay_of[size_t(end)] == delay_of[size_t(end)]) ++end;",
+    ),
+    Fault(
+        "a matrix of weights is exchanged",
+        STORAGE,
+        "return size_t(cell);",
+        "return size_t((cell + 1) % n_cells);",
+    ),
+    Fault(
+        "weights are single numbers",
+        STORAGE,
+        "(*array)[place] = values.number(i);",
+        "(*array)[place] = real(float(values.number(i)));",
+    ),
+    Fault(
+        "all connections have the first one's weight",
+        QUEUES,
+        "sums[post[i]] += weights[i];",
+        "sums[post[i]] += weights[0];",
+    ),
+    Fault(
+        "the last cell of a block sends nothing",
+        CELLS,
+        "list.push_back(begin + i);",
+        "if (i + 1 < n) list.push_back(begin + i);",
+    ),
+    Fault(
+        "parameters of cells are shifted by one",
+        BUILD,
+        "return to_simulation_array(values, symbol.dimension)",
+        "return to_simulation_array(np.roll(values, 1), symbol.dimension)",
+    ),
+    Fault(
+        "what follows from parameters is the first cell's",
+        BUILD,
+        "return values if n > 1 else float(values[0])",
+        "return float(values[0])",
+    ),
+    # Compartments
+    Fault(
+        "only the last neighbour's current flows in",
+        PROJECTIONS,
+        """g_{self.item.target}%(post_index)s += {value};""",
+        """g_{self.item.target}%(post_index)s = {value};""",
+        "equations",
+        "cable",
+    ),
+    Fault(
+        "the current along a cell is doubled",
+        LINKS,
+        "for name, what in _added_by_each(projection):",
+        "for name, what in (*_added_by_each(projection), *_added_by_each(projection)):",
+        "equations",
+        "cable",
+    ),
+    Fault(
+        "the current along a cell is that at the start",
+        STEP,
+        "running = with_inflows_ahead(running)",
+        "running = map_expressions(running, fold)",
+        "trajectory",
+        "cable",
+    ),
+    Fault(
+        "the current along a cell is looked ahead by a step",
+        AXIAL,
+        'Binary("*", Number(0.5), Binary("-", Name(INFLOW), Name(_BEFORE))),',
+        'Binary("*", Number(1.0), Binary("-", Name(INFLOW), Name(_BEFORE))),',
+        "trajectory",
+        "cable",
+    ),
+    Fault(
+        "the current along a cell flows one way",
+        SPREAD,
+        "divided.pairs[:, ::-1]])",
+        "divided.pairs])",
+        "equations",
+        "cable",
+    ),
+    Fault(
+        "connections end on other segments",
+        "lems/targets.py",
+        "compartments.place(int(segment), at) for",
+        "compartments.place(0, at) for",
+        "equations",
+        "cable",
+    ),
+    Fault(
+        "all compartments are as large as the first",
+        "lems/compartments.py",
+        "diameter = compartment.area / (math.pi * compartment.length)",
+        "diameter = self.compartments[0].area / (math.pi * compartment.length)",
+        "equations",
+        "cable",
+    ),
+    # What is read of a file
+    Fault(
+        "ends of connections are exchanged",
+        LISTED,
+        "group.pre.array(),\n                group.post.array(),",
+        "group.post.array(),\n                group.pre.array(),",
+        "reference",
+        "reading",
+    ),
+    Fault(
+        "rows have the delay of the first",
+        LISTED,
+        'group.delays.add(connection, "delay",',
+        'group.delays.add(connection, "none",',
+        "reference",
+        "reading",
+    ),
+    Fault(
+        "rows have the weight of the first",
+        LISTED,
+        'group.weights.add(connection, "weight",',
+        'group.weights.add(connection, "none",',
+        "reference",
+        "reading",
+    ),
+    Fault(
+        "weights of gap junctions are dropped",
+        TUNNELS,
+        'group.weights.add(connection, "weight", connection.values.get("weight", 1.0))',
+        'group.weights.add(connection, "none", 1.0)',
+        "reference",
+        "reading",
+    ),
+    Fault(
+        "a synapse reads its own cell",
+        TUNNELS,
+        "Block(group.read.array(), group.cells.array(),",
+        "Block(group.cells.array(), group.cells.array(),",
+        "reference",
+        "reading",
+    ),
+    Fault(
+        "weights of inputs are dropped",
+        INPUTS,
+        '{"weight": factors} if',
+        "{} if",
+        "reference",
+        "reading",
+    ),
+    Fault(
+        "the temperature is not that of the network",
+        INPUTS,
+        "network.values[item.name])\n",
+        "10.0 + network.values[item.name])\n",
+        "reference",
+        "reading",
+    ),
+    Fault(
+        "recorded cells are counted from 0",
+        RECORDER,
+        "cells = first + np.array(item.cells, dtype=np.intp)",
+        "cells = np.array(item.cells, dtype=np.intp)",
+        "equations",
+        "reading",
+    ),
+    Fault(
+        "columns of what is recorded are exchanged",
+        RECORDER,
+        "tables[share.source][:, places]",
+        "tables[share.source][:, places[::-1]]",
+        "equations",
+        "reading",
+    ),
+    Fault(
+        "spikes are told a step early",
+        RECORDER,
+        "self._times(item.steps + 1)",
+        "self._times(item.steps)",
+        "equations",
+        "reading",
+    ),
+    Fault(
+        "spikes of merged populations are told of the first",
+        RECORDER,
+        "firsts = [group.first(item.id) for item in group.populations]",
+        "firsts = [0 for item in group.populations]",
+        "equations",
+        "reading",
+    ),
+    # Chance
+    Fault(
+        "all populations draw the same numbers",
+        CELLS,
+        "Generator(seed ^ (uint64_t(population) << 32)).next()",
+        "Generator(seed).next()",
+        "invariants",
+    ),
+    Fault(
+        "all populations start alike",
+        BUILD,
+        "return initial_values(group.dynamics, values, group.size, seed % 2**63 + number)",
+        "return initial_values(group.dynamics, values, group.size, seed % 2**63)",
+        "invariants",
+    ),
+    # Formats and settings
+    Fault(
+        "HDF5: columns of weights and delays are exchanged",
+        HDF5,
+        '_Column("weight", "weight"), _Column("delay", "delay", "{} ms")',
+        '_Column("delay", "weight"), _Column("weight", "delay", "{} ms")',
+        "diff",
+        "hdf5",
+    ),
+    Fault(
+        "HDF5: the last rows are lost",
+        HDF5,
+        "size = dataset.shape[0]",
+        "size = max(1, dataset.shape[0] - 1)",
+        "diff",
+        "hdf5",
+    ),
+    Fault(
+        "HDF5: numbers in order of the file stand for columns",
+        HDF5,
+        "{places[item.name]: item for item in read}",
+        "{number: item for number, item in enumerate(read)}",
+        "diff",
+        "hdf5",
+    ),
+    Fault(
+        "a setting is written, and not taken",
+        SETTINGS,
+        "item.component.values[declaration.name] = number",
+        "item.component.values.setdefault(declaration.name, number)",
+        "diff",
+        "set",
+    ),
+    Fault(
+        "a setting does not reach what extends it",
+        SETTINGS,
+        "for item in (place, *_made_from(places, place, declaration.name)):",
+        "for item in (place,):",
+        "diff",
+        "set",
+    ),
+    Fault(
+        "exports exchange the ends of connections",
+        "exporters/expansion.py",
+        '"preCellId": block.pre,\n                    "postCellId": block.post,',
+        '"preCellId": block.post,\n                    "postCellId": block.pre,',
+        "diff",
+        "export",
+    ),
+    Fault(
+        "exports lose weights",
+        "exporters/expansion.py",
+        'columns["weight"] = block.weights',
+        'columns["weight"] = np.ones(block.pre.size)',
+        "diff",
+        "export",
+    ),
+    Fault(
+        "exports exchange columns of HDF5",
+        "exporters/neuroml_hdf5.py",
+        "table[:, number] = column",
+        "table[:, -number] = column",
+        "diff",
+        "export_hdf5",
     ),
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from izhi_models.library import models_folder
 from tests.model_text import POTASSIUM
+from tests.mutations.cable import CABLE
+from tests.mutations.reading import write_hdf5, write_xml
 
 _NETWORK = f"""<Lems><Target component="sim"/>
 <Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
@@ -56,6 +58,7 @@ _NETWORK = f"""<Lems><Target component="sim"/>
 <projection id="sr" presynapticPopulation="S" postsynapticPopulation="R" synapse="quick">
   <connectionWD id="0" preCellId="../S[0]" postCellId="../R[0]" weight="1.5" delay="0.3ms"/>
   <connectionWD id="1" preCellId="../S[1]" postCellId="../R[1]" weight="0.5" delay="0ms"/>
+  <connectionWD id="2" preCellId="../S[0]" postCellId="../R[1]" weight="0.7" delay="1.1ms"/>
 </projection>
 <projection id="sc" presynapticPopulation="S" postsynapticPopulation="C" synapse="lasting">
   <connectionWD id="0" preCellId="../S[0]" postCellId="../C[1]" weight="2" delay="0.7ms"/>
@@ -72,6 +75,18 @@ _NETWORK = f"""<Lems><Target component="sim"/>
 </projection>
 <projection id="sj" presynapticPopulation="S" postsynapticPopulation="I" synapse="tireless">
   <connectionWD id="0" preCellId="../S[1]" postCellId="../I[1]" weight="1" delay="0.5ms"/>
+</projection>
+<projection id="sx" presynapticPopulation="S" postsynapticPopulation="R" synapse="tired">
+  <connectionWD id="0" preCellId="../S[0]" postCellId="../R[0]" weight="1" delay="0.2ms"/>
+</projection>
+<projection id="sy" presynapticPopulation="S" postsynapticPopulation="R" synapse="tireless">
+  <connectionWD id="0" preCellId="../S[1]" postCellId="../R[1]" weight="1" delay="0.2ms"/>
+</projection>
+<projection id="sh" presynapticPopulation="S" postsynapticPopulation="H" synapse="quick">
+  <connectionWD id="0" preCellId="../S[0]" postCellId="../H[0]" weight="0.1" delay="0.4ms"/>
+  <connectionWD id="1" preCellId="../S[0]" postCellId="../H[1]" weight="0.2" delay="0.4ms"/>
+  <connectionWD id="2" preCellId="../S[1]" postCellId="../H[0]" weight="0.3" delay="0.4ms"/>
+  <connectionWD id="3" preCellId="../S[1]" postCellId="../H[1]" weight="0.4" delay="0.4ms"/>
 </projection>
 <electricalProjection id="g" presynapticPopulation="R" postsynapticPopulation="C">
   <electricalConnection id="0" preCell="0" postCell="1" synapse="gap"/></electricalProjection>
@@ -116,7 +131,17 @@ _CHANCE = """<Lems><Target component="sim"/>
 <poissonFiringSynapse id="firing" averageRate="70 Hz" synapse="ampa" spikeTarget="./ampa"/>
 <iafCell id="iaf" leakReversal="-60mV" thresh="-50mV" reset="-65mV" C="0.1nF"
   leakConductance="10nS"/>
-<network id="net">
+<ComponentType name="Shaky"><Constant name="ms" dimension="time" value="1ms"/>
+  <Exposure name="x" dimension="none"/><Dynamics><StateVariable name="x" dimension="none"
+  exposure="x"/><OnCondition test="t .gt. 0*ms"><StateAssignment variable="x"
+  value="0.9*x + random(1)"/></OnCondition></Dynamics></ComponentType>
+<ComponentType name="Calm"><Constant name="ms" dimension="time" value="1ms"/>
+  <Exposure name="x" dimension="none"/><Dynamics><StateVariable name="x" dimension="none"
+  exposure="x"/><OnCondition test="t .gt. 0*ms"><StateAssignment variable="x"
+  value="0.8*x + random(1)"/></OnCondition></Dynamics></ComponentType>
+<Shaky id="shaky"/><Calm id="calm"/>
+<network id="net"><population id="N" component="shaky" size="1"/>
+<population id="M" component="calm" size="1"/>
 <population id="P" component="poisson" size="20"/>
 <population id="R" component="refractory" size="20"/>
 <population id="E" component="even" size="20"/>
@@ -132,16 +157,38 @@ _CHANCE = """<Lems><Target component="sim"/>
   synapse="ampa" inDegree="60" weightMin="0" weightMax="1" delay="2ms" destination="synapses"/>
 </network>
 <Simulation id="sim" length="200ms" step="0.1ms" target="net">
-<OutputFile id="o" fileName="v.dat"><OutputColumn id="c" quantity="C[0]/v"/></OutputFile>
+<OutputFile id="o" fileName="v.dat"><OutputColumn id="c" quantity="C[0]/v"/>
+<OutputColumn id="n" quantity="N[0]/x"/><OutputColumn id="m" quantity="M[0]/x"/></OutputFile>
 </Simulation></Lems>
 """
 
 
+SETTINGS = {"rs/b": "-1.5 nS", "iaf/C": "0.12 nF", "pulse/amplitude": "140 pA"}
+_SET = {'b="-2nS"': 'b="-1.5nS"', 'C="0.1nF"': 'C="0.12nF"', 'e="150pA"': 'e="140pA"'}
+
+
 def write_models(folder: Path) -> dict[str, Path]:
-    """Write the models; return that of each rung."""
-    network, cells, chance = (folder / f"{name}.xml" for name in ("network", "cells", "chance"))
+    """Write the models; return those of rungs by the rung, others by name."""
+    network, cells, chance, cable = (
+        folder / f"{name}.xml" for name in ("network", "cells", "chance", "cable")
+    )
     rules = models_folder() / "networks" / "connection_rules.types.xml"
     network.write_text(_NETWORK, encoding="utf-8")
     cells.write_text(_CELLS, encoding="utf-8")
     chance.write_text(_CHANCE.format(rules=rules), encoding="utf-8")
-    return {"equations": network, "trajectory": cells, "reference": cells, "invariants": chance}
+    cable.write_text(CABLE, encoding="utf-8")
+    reading = write_xml(folder)
+    edited = reading.read_text(encoding="utf-8")
+    for old, new in _SET.items():
+        edited = edited.replace(old, new)
+    (folder / "edited.xml").write_text(edited, encoding="utf-8")
+    return {
+        "equations": network,
+        "trajectory": cells,
+        "reference": cells,
+        "invariants": chance,
+        "cable": cable,
+        "reading": reading,
+        "edited": folder / "edited.xml",
+        "hdf5": write_hdf5(folder),
+    }
