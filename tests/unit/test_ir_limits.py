@@ -84,6 +84,19 @@ def test_quotients_without_a_zero_above_or_below_are_left() -> None:
         np.testing.assert_array_equal(at(fill_limits(plain), v), at(plain, v))
 
 
+@pytest.mark.parametrize(
+    ("value", "derived"),
+    [
+        ("v / (1 + exp((0 - v) / k) / 3.57) / k / SEC", {}),
+        ("a / (0.5 * cosh(a) + 2) / SEC", {"a": "v / k"}),
+        ("a / below / SEC", {"a": "v / k", "below": "3 + sqrt(a * a) + exp(a) * abs(a)"}),
+    ],
+)
+def test_quotients_by_what_is_greater_than_0_are_left(value: str, derived: dict) -> None:
+    plain = rate(value, **derived)
+    assert fill_limits(plain) == plain
+
+
 def test_a_long_chain_of_derived_variables_is_no_burden() -> None:
     chain = {"d0": "(v - mid) / k"} | {f"d{i}": f"(d{i - 1} + d{i - 1}) / 2" for i in range(1, 60)}
     filled = fill_limits(rate("d59 / (1 - exp(0 - d59)) / SEC", **chain))

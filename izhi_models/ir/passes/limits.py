@@ -2,13 +2,14 @@
 
 Rates of channels have this form, and a voltage may lie on the point: at the start it often does.
 By l'Hopital's rule the limit is the quotient of the derivatives, which is put there; a true pole
-stays one.
+stays one. What is divided by 1 + exp(-x) has no such point, and is left alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import Literal
 
 from izhi_models.expr import (
@@ -61,6 +62,18 @@ def fill_limits(dynamics: Dynamics) -> Dynamics:
     )
 
 
+class _Floor(IntEnum):
+    """The least value that an expression may have, as far as it is known."""
+
+    UNKNOWN = 0
+    ZERO = 1
+    POSITIVE = 2
+
+    @classmethod
+    def of(cls, value: float) -> _Floor:
+        return cls.POSITIVE if value > 0.0 else cls.ZERO if value == 0.0 else cls.UNKNOWN
+
+
 @dataclass
 class _Filler:
     dynamics: Dynamics
@@ -96,6 +109,8 @@ class _Filler:
             terms = self._terms(divisor)
             if not terms or not self._calls(divisor) or is_random(expr):
                 continue
+            if self._floor(divisor) is _Floor.POSITIVE:
+                continue
             divided = _joined("*", above)
             for name in sorted(self._bases(divisor) & self._bases(divided)):
                 if tested & self._reached(divisor):
@@ -122,6 +137,26 @@ class _Filler:
                 return (divisor,)
             case _:
                 return ()
+
+    def _floor(self, expr: Expr) -> _Floor:
+        """Return what is known of the least value, also past rounding: exp may give 0."""
+        match expr:
+            case Number(value):
+                return _Floor.of(value)
+            case Name(name) if name in self.derived:
+                return self._floor(self.derived[name].value)
+            case Name(name):
+                known = (item.value for item in self.dynamics.constants if item.name == name)
+                return _Floor.of(next(known, -1.0))
+            case Call("exp" | "cosh" | "abs" | "sqrt", _):
+                return _Floor.ZERO
+            case Binary("+", left, right):
+                floors = self._floor(left), self._floor(right)
+                return max(floors) if min(floors) > _Floor.UNKNOWN else _Floor.UNKNOWN
+            case Binary("*" | "/", left, right):
+                return min(self._floor(left), self._floor(right))
+            case _:
+                return _Floor.UNKNOWN
 
     def _calls(self, expr: Expr) -> bool:
         """Return whether a function is in an expression or in what it reads."""
