@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from izhi_models.expr import Call, walk
-from izhi_models.ir.aggregate import Aggregate, NotAggregable
+from izhi_models.expr import Call, names, walk
+from izhi_models.ir.aggregate import Aggregate, NotAggregable, inlined
 from izhi_models.ir.dynamics import Dynamics
 from izhi_models.ir.partial import aggregate_currents
+from izhi_models.ir.passes import order_derived
+from izhi_models.ir.prescribed import is_prescribed
 from izhi_models.network import WEIGHT, Input, Population, Projection, Values
 
 # What a neuron costs in each step besides its cells, for each of those that it may be connected
@@ -54,7 +56,7 @@ class Structures:
         self._numbers: dict[Dynamics, int] = {}
         self._components: dict[str, int] = {}
         self._work: dict[int, float] = {}
-        self._sums: dict[tuple[int, frozenset[str], bool], Aggregate | NotAggregable] = {}
+        self._sums: dict[tuple[int, frozenset[str], bool, bool], Aggregate | NotAggregable] = {}
         self._owners: dict[tuple[object, ...], str] = {}
 
     def number(self, component: str, dynamics: Dynamics) -> int:
@@ -73,14 +75,21 @@ class Structures:
         """Return what replaces the synapses of a projection on a cell."""
         gathered = frozenset(gathered_over(cell, projection.attachment))
         number = self.number(projection.synapse, projection.dynamics)
-        key = (number, gathered, projection.is_continuous)
+        key = (number, gathered, projection.is_continuous, is_prescribed(cell))
         if key not in self._sums:
-            self._sums[key] = (
-                NotAggregable(("it reads the cell at the other end of each connection",))
-                if projection.is_continuous
-                else aggregate_currents(projection.dynamics, frozenset({WEIGHT}), gathered)
-            )
+            self._sums[key] = self._summed(projection, cell, gathered)
         return self._sums[key]
+
+    @staticmethod
+    def _summed(
+        projection: Projection, cell: Dynamics, gathered: frozenset[str]
+    ) -> Aggregate | NotAggregable:
+        dynamics = projection.dynamics
+        if projection.is_continuous:
+            return NotAggregable(("it reads the cell at the other end of each connection",))
+        if is_prescribed(cell) and _follows_cell(dynamics, gathered):
+            return NotAggregable(("the cell holds what arrives while it does a step, as it says",))
+        return aggregate_currents(dynamics, frozenset({WEIGHT}), gathered)
 
     def owner(self, projection: Projection, summed: Aggregate) -> str:
         """Return the component whose slots on a cell the synapses of a projection share.
@@ -92,6 +101,14 @@ class Structures:
         number = self.number(projection.synapse, projection.dynamics)
         values = (projection.values.get(item.name) for item in summed.dynamics.parameters)
         return self._owners.setdefault((number, *values), projection.synapse)
+
+
+def _follows_cell(dynamics: Dynamics, gathered: frozenset[str]) -> bool:
+    """Tell whether what a synapse shows changes with the cell within a step."""
+    values = inlined(order_derived(dynamics))
+    required = {item.name for item in dynamics.requirements}
+    shown = {dynamics.exposed(name) or name for name in gathered}
+    return any(names(values[name]) & required for name in shown & values.keys())
 
 
 def _work(dynamics: Dynamics) -> float:
