@@ -76,12 +76,12 @@ def _events(results: Results, source: Input) -> SpikeTrains:
 
 
 def _restarts(trace: Trace) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield when values fall [s], and in which columns."""
+    """Yield when values do not grow [s], and in which columns."""
     n_rows = trace.times.shape[0]
     for start in range(0, n_rows - 1, _ROWS):
         rows = slice(start, start + _ROWS + 1)
-        falling, column = np.nonzero(np.diff(trace.values[rows], axis=0) < 0.0)
-        yield trace.times[rows][1:][falling], column
+        row, column = np.nonzero(np.diff(trace.values[rows], axis=0) <= 0.0)
+        yield trace.times[rows][1:][row], column
 
 
 def _in_memory(trains: SpikeTrains) -> SpikeTrains:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from izhi_models.engines.parts import parts_of
 from izhi_models.errors import Diagnostic, UnsupportedError
 from izhi_models.exporters.request import Request
 from izhi_models.expr import is_random
@@ -37,7 +38,7 @@ def random_sources(request: Request) -> list[str]:
     ----------
     request : Request
     """
-    parts = request.experiment.network.parts
+    parts = parts_of(request)
     if parts is None:
         return []
     reached = {item.post for item in parts.projections} | {item.population for item in parts.inputs}
@@ -55,7 +56,7 @@ def random_inputs(request: Request) -> list[Input]:
     ----------
     request : Request
     """
-    parts = request.experiment.network.parts
+    parts = parts_of(request)
     components = request.experiment.model.components
     groups: dict[tuple[str, str, str], list[Input]] = {}
     for item in () if parts is None else parts.inputs:
@@ -101,7 +102,7 @@ def refuse_chance(request: Request, engine: str) -> None:
 def _drawing(request: Request, engine: str) -> Iterator[tuple[str, Dynamics]]:
     """Yield what the simulator would run itself."""
     network = request.experiment.network
-    parts = network.parts
+    parts = parts_of(request)
     if parts is None or engine != "neuron":
         yield from ((item.id, item.dynamics) for item in network.populations.values())
         return

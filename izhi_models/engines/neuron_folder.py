@@ -20,6 +20,7 @@ from izhi_models.engines import run_network
 from izhi_models.engines.chance import as_projections
 from izhi_models.engines.mechanisms import detach, mend, reads_weight
 from izhi_models.engines.neuron_parts import NeuronParts, read_parts
+from izhi_models.engines.parts import parts_of
 from izhi_models.engines.prepare import Prepared, record, recorded_paths
 from izhi_models.engines.programs import convert
 from izhi_models.engines.prototype import reduce
@@ -59,7 +60,7 @@ def prepare_network(request: Request, folder: Path, limit_s: float) -> Prepared:
     UnsupportedError
         If the network cannot be said in NEURON's words.
     """
-    lowered = request.experiment.network.parts
+    lowered = parts_of(request)
     if lowered is None:
         raise UnsupportedError("a network of cells with several compartments has no such parts")
     lowered = _simple(request.experiment.model, as_projections(request, lowered))

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from izhi_models.engines.parts import parts_of
 from izhi_models.errors import Diagnostic, UnsupportedError
 from izhi_models.exporters.expansion import Expansion
 from izhi_models.exporters.markup import Columns, Listing, Markup, number_text
@@ -166,7 +167,7 @@ def _list_singles(request: Request, network: Markup) -> None:
     """Make a projection of the single connections between two populations through one synapse."""
     if not any(isinstance(item, Markup) and item.tag in _SINGLES for item in network.children):
         return
-    lowered = request.experiment.network.parts
+    lowered = parts_of(request)
     component = request.experiment.target.component
     if lowered is None or lowered.has_compartments:
         raise UnsupportedError(

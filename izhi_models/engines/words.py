@@ -7,6 +7,7 @@ from pathlib import Path
 
 from izhi_models.engines.mechanisms import mend
 from izhi_models.engines.neuron_folder import prepare_network
+from izhi_models.engines.parts import parts_of
 from izhi_models.engines.prepare import Prepared, prepare
 from izhi_models.engines.programs import convert
 from izhi_models.engines.thresholds import spike_threshold
@@ -61,7 +62,7 @@ def write_for(request: Request, engine: str, folder: Path, limit_s: float) -> Pr
     UnsupportedError
         If the model cannot be said in the words of the simulator.
     """
-    if engine == "neuron" and request.experiment.network.parts is not None:
+    if engine == "neuron" and parts_of(request) is not None:
         return prepare_network(request, folder, limit_s)
     prepared = prepare(request, folder, as_declared=engine == "jneuroml")
     if engine not in _CONVERSIONS:
@@ -78,7 +79,7 @@ def write_for(request: Request, engine: str, folder: Path, limit_s: float) -> Pr
 
 
 def _set_thresholds(request: Request, script: Path) -> None:
-    parts = request.experiment.network.parts
+    parts = parts_of(request)
     populations = {} if parts is None else parts.populations
     known = {
         f"{name}{POPULATION}": value * 1e3
