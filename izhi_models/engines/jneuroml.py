@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 
 _MEMORY = "-Xmx2G"
 _CELL = re.compile(r"\[\d+\]|/\d+/")  # in a path that leads to a cell
+_PLACE = re.compile(r"line \d+, column \d+: ")
 _OUTPUTS = ("Display", "OutputFile", "EventOutputFile")
 _TABLE, _EVENTS, _LOG = "all.dat", "all.spikes", "told.txt"
 
@@ -178,8 +179,8 @@ class Started:
 
 def reason(output: str) -> str:
     """Return the line of what a program printed that tells most about its failure."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    marked = [line for line in lines if "rror" in line or "xception" in line]
+    lines = [line.strip() for line in output.splitlines() if line.strip(" -~^")]
+    marked = [line for line in lines if "rror" in line or "xception" in line or _PLACE.search(line)]
     return (marked or lines or ["it wrote no output"])[-1][:300]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -140,13 +141,18 @@ def compile_mechanisms(folder: Path, limit_s: float) -> None:
     Raises
     ------
     BackendError
-        If NEURON is not installed.
+        If NEURON, or a compiler, is not installed.
     UnsupportedError
         If its compiler refuses a mechanism.
     """
     nrnivmodl = find_program("nrnivmodl", "neuron")
     if not any(folder.glob("*.mod")):
         return
+    for program in ("make", (os.environ.get("CXX") or "g++").split()[0]):
+        if shutil.which(program) is None:
+            hint = "install make and a C++ compiler"
+            message = f"there is no '{program}', with which NEURON compiles mechanisms"
+            raise BackendError(Diagnostic(message, notes=(hint,)))
     try:
         run_program([nrnivmodl, "."], folder, "nrnivmodl", limit_s=limit_s)
     except RunError as error:

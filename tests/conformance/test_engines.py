@@ -20,7 +20,7 @@ from izhi_models.engines.prepare import Prepared, to_results
 from izhi_models.engines.programs import find_program, run_program
 from izhi_models.engines.simulators import compile_mechanisms, in_eden, run_netpyne, run_neuron
 from izhi_models.engines.words import write_for
-from izhi_models.errors import BackendError, CheckError, UnsupportedError
+from izhi_models.errors import BackendError, CheckError, RunError, UnsupportedError
 from izhi_models.exporters.request import Request
 from izhi_models.exporting import request_of
 from izhi_models.library import models_folder
@@ -552,6 +552,20 @@ def test_jneuroml_and_eden_run_in_one_process(tmp_path: Path) -> None:
     for engine in ("jneuroml", "eden"):
         with pytest.raises(UnsupportedError, match="runs in one process"):
             run_elsewhere(request(tmp_path, "tau"), engine, processes=2)
+
+
+def test_a_missing_compiler_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need("nrnivmodl", "neuron")
+    (tmp_path / "one.mod").write_text("")
+    monkeypatch.setenv("PATH", os.devnull)
+    with pytest.raises(BackendError, match="there is no 'make', with which NEURON compiles"):
+        compile_mechanisms(tmp_path, LIMIT_S)
+
+
+def test_what_eden_does_not_know_is_told(tmp_path: Path) -> None:
+    need("eden", "eden-simulator")
+    with pytest.raises(RunError, match=r"EDEN failed: file .*, line \d+, column \d+: "):
+        run_elsewhere(request_of(load(write(tmp_path, ["conductances"]))), "eden")
 
 
 def test_a_missing_simulator_says_what_to_install(
