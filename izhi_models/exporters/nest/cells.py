@@ -270,5 +270,5 @@ def _upstroke(membrane: Membrane) -> tuple[Floats | None, Floats | None]:
 
 
 def _safe_exp(v: Value, rise: Floats) -> Floats:
-    exponent = np.divide(v, rise, out=np.zeros_like(rise), where=rise != 0.0)
+    exponent: Floats = np.divide(v, rise, out=np.zeros_like(rise), where=rise != 0.0)
     return np.exp(exponent)
