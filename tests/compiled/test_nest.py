@@ -123,6 +123,8 @@ HEAD = """<Lems><Target component="sim"/>
 <rampGenerator id="ramp" delay="0ms" duration="40ms" startAmplitude="0.02nA"
   finishAmplitude="0.1nA" baselineAmplitude="0.01nA"/>
 <pulseGenerator id="early" delay="0ms" duration="15ms" amplitude="0.1nA"/>
+<sineGenerator id="second" delay="0.01ms" phase="1" duration="30ms" amplitude="1nA"
+  period="0.04ms"/>
 <compoundInput id="both"><pulseGenerator id="pa" delay="5ms" duration="10ms" amplitude="0.05nA"/>
   <pulseGenerator id="pb" delay="8ms" duration="20ms" amplitude="0.03nA"/></compoundInput>
 <network id="net">%s</network>
@@ -154,7 +156,7 @@ RECEPTORS = {
     "channels": ("hh", "e1 e2"),
     "timed": ("leaky", ""),
 }
-INPUTS = ("sine", "ramp", "early", "both")
+INPUTS = ("sine", "ramp", "early", "second", "both")
 WEIGHTS = {"p1": 0.1, "p2": -0.05, "p3": 0.005}
 # Where plasticity is integrated step by step here and is exact there, or error control is loose:
 # NEST's adaptive exponential cells allow 1e-6, and an action potential is steep. [V]

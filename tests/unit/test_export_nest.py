@@ -26,6 +26,50 @@ CELLS = """<iafRefCell id="leaky" leakReversal="-65mV" thresh="-50mV" reset="-70
 <blockingPlasticSynapse id="nmda" gbase="4nS" erev="0mV" tauRise="0.5ms" tauDecay="6ms">
   <voltageConcDepBlockMechanism id="m" species="mg" blockConcentration="1.2mM"
     scalingConc="1.92mM" scalingVolt="16mV"/></blockingPlasticSynapse>"""
+_TO_POP = (
+    '<population id="pop" component="leaky" size="1"/><population id="s" component="clock" '
+    'size="1"/><synapticConnection from="s[0]" to="pop[0]" synapse="syn" destination="synapses"/>'
+)
+
+
+def _plastic(mechanism: str) -> str:
+    return (
+        '<blockingPlasticSynapse id="syn" gbase="4nS" erev="0mV" tauRise="0.5ms" tauDecay="6ms">'
+        f"{mechanism}</blockingPlasticSynapse>"
+    )
+
+
+def _adaptive(rate: str, jump: str, more: str = "0 * pA") -> str:
+    """Return a leaky cell with an adaptation w, and a current besides."""
+    return (
+        '<ComponentType name="adaptive" extends="baseCellMembPot"><Constant name="ms" '
+        'dimension="time" value="1ms"/><Constant name="mV" dimension="voltage" value="1mV"/>'
+        '<Constant name="nS" dimension="conductance" value="1nS"/><Constant name="pA" '
+        'dimension="current" value="1pA"/><Constant name="pF" dimension="capacitance" '
+        'value="1pF"/><Attachments name="synapses" type="basePointCurrent"/><Dynamics>'
+        '<StateVariable name="v" dimension="voltage" exposure="v"/>'
+        '<StateVariable name="w" dimension="current"/>'
+        '<DerivedVariable name="i" dimension="current" select="synapses[*]/i" reduce="add"/>'
+        '<TimeDerivative variable="v" '
+        f'value="(10 * nS * (-65 * mV - v) - w + i + {more}) / (200 * pF)"/>'
+        f'<TimeDerivative variable="w" value="{rate}"/><OnCondition test="v .gt. -50 * mV">'
+        f'<StateAssignment variable="v" value="-70 * mV"/><StateAssignment variable="w" '
+        f'value="{jump}"/><EventOut port="spike"/></OnCondition></Dynamics></ComponentType>'
+        '<adaptive id="cell"/>'
+    )
+
+
+_TIRED = (
+    '<ComponentType name="tired" extends="basePlasticityMechanism"><Parameter '
+    'name="initReleaseProb" dimension="none"/><Parameter name="tauRec" dimension="time"/>'
+    '<Dynamics><StateVariable name="R" dimension="none"/><DerivedVariable '
+    'name="plasticityFactor" exposure="plasticityFactor" dimension="none" '
+    'value="R * initReleaseProb"/><TimeDerivative variable="R" value="(1 - R) / tauRec"/>'
+    '<OnStart><StateAssignment variable="R" value="0.3"/></OnStart><OnEvent port="in">'
+    '<StateAssignment variable="R" value="R * (1 - initReleaseProb)"/></OnEvent></Dynamics>'
+    '<Structure><With instance="parent" as="a"/><With instance="this" as="b"/>'
+    '<EventConnection from="a" to="b"/></Structure></ComponentType>'
+)
 REFUSED = {
     "oscillator": (
         '<fitzHughNagumoCell id="cell" I="0.8"/>',
@@ -130,6 +174,67 @@ REFUSED = {
         '<drifting id="cell" tau="5ms"/>',
         '<population id="pop" component="cell" size="1"/>',
         r"'cell' \(drifting\): the rate of 'v' depends on 't'",
+    ),
+    "rate_of_what_arrives": (
+        _adaptive("(i - w) / (50 * ms)", "w + 5 * pA"),
+        '<population id="pop" component="cell" size="1"/>',
+        r"'cell' \(adaptive\): the rate of 'v', with w besides is none of",
+    ),
+    "step_of_a_large_current": (
+        _adaptive("-w / (50 * ms)", "w + 5 * pA", "pA * H((i - 900 * pA) / pA)"),
+        '<population id="pop" component="cell" size="1"/>',
+        r"'cell' \(adaptive\): the rate of 'v', with w besides is none of",
+    ),
+    "random_jump": (
+        _adaptive("-w / (50 * ms)", "w + pA * random(5)"),
+        '<population id="pop" component="cell" size="1"/>',
+        r"'cell' \(adaptive\): it draws random numbers",
+    ),
+    "event_of_the_time": (
+        '<ComponentType name="fading" extends="baseConductanceBasedSynapse"><Parameter name="tau" '
+        'dimension="time"/><Dynamics>'
+        '<StateVariable name="g" dimension="conductance" exposure="g"/>'
+        '<DerivedVariable name="i" exposure="i" dimension="current" value="g * (erev - v)"/>'
+        '<TimeDerivative variable="g" value="-g / tau"/><OnEvent port="in">'
+        '<StateAssignment variable="g" value="g + gbase * exp(-t / tau)"/></OnEvent>'
+        '</Dynamics></ComponentType><fading id="syn" gbase="1nS" erev="0mV" tau="5ms"/>',
+        _TO_POP,
+        r"'syn' \(fading\): what an event does depends on the time",
+    ),
+    "rise_as_slow_as_the_decay": (
+        '<expTwoSynapse id="syn" gbase="1nS" erev="0mV" tauRise="5ms" tauDecay="5ms"/>',
+        _TO_POP,
+        r"'syn' \(expTwoSynapse\): what an event does is not finite, as for a rise",
+    ),
+    "recovery_at_once": (
+        _plastic('<tsodyksMarkramDepMechanism id="m" initReleaseProb="0.5" tauRec="0ms"/>'),
+        _TO_POP,
+        r"'syn' \(blockingPlasticSynapse\): its plasticity has a time constant that is not above",
+    ),
+    "facilitation_of_no_time": (
+        _plastic(
+            '<tsodyksMarkramDepFacMechanism id="m" initReleaseProb="0.5" tauRec="9ms" '
+            'tauFac="0ms"/>'
+        ),
+        _TO_POP,
+        r"'syn' \(blockingPlasticSynapse\): its plasticity has a time constant that is not above",
+    ),
+    "depressed_from_the_start": (
+        _TIRED + _plastic('<tired id="m" initReleaseProb="0.5" tauRec="50ms"/>'),
+        _TO_POP,
+        r"'syn' \(blockingPlasticSynapse\): its plasticity is not that of Tsodyks",
+    ),
+    "plasticity_that_no_event_reaches": (
+        _TIRED.replace('value="0.3"', 'value="1"').split("<Structure>")[0]
+        + "</ComponentType>"
+        + _plastic('<tired id="m" initReleaseProb="0.5" tauRec="50ms"/>'),
+        _TO_POP,
+        r"'syn' \(blockingPlasticSynapse\): its plasticity is not that of Tsodyks",
+    ),
+    "rate_beyond_the_dead_time": (
+        '<spikeGeneratorRefPoisson id="cell" averageRate="100Hz" minimumISI="10ms"/>',
+        '<population id="pop" component="cell" size="1"/>',
+        r"'cell' \(spikeGeneratorRefPoisson\): its mean interval is not longer than its shortest",
     ),
 }
 LEAKY = """<ComponentType name="mine" extends="baseCellMembPot">
@@ -290,6 +395,70 @@ def test_export__words_of_the_script__are_no_names_of_populations(
     }
     assert {"nest_2", "lambda_2", "nodes_2", "print_2"} <= stored
     assert not {"nest", "print"} & stored
+
+
+def test_export__names_that_resemble_each_other__are_not_mixed_up(
+    tmp_path: Path, write_model: WriteModel
+):
+    """Whatever is in a name, what is written in the script reads as that name alone."""
+    ids = ("a-b", "a_b", "\u00e4", "x", "E", "e")
+    network = "".join(f'<population id="{name}" component="cell" size="1"/>' for name in ids)
+    (script,) = izhi_models.export(write_model(network=network, outputs=""), "nest",
+                                   tmp_path / "m.py")  # fmt: skip
+    tables = {
+        node.targets[0].id: [ast.literal_eval(key) for key in node.value.keys if key]
+        for node in ast.parse(script.read_text()).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Dict)
+    }
+    assert tables["nodes"] == tables["spikes"] == list(ids)
+
+
+def test_export__quotes_in_the_name_of_an_input__stay_in_a_string(
+    tmp_path: Path, write_model: WriteModel
+):
+    pulse = '<pulseGenerator id="p&quot;]; q\\" delay="5ms" duration="3ms" amplitude="0.1nA"/>'
+    network = (
+        '<population id="pop" component="leaky" size="40"/>'
+        '<inputList id="list" component="p&quot;]; q\\" population="pop">'
+        + "".join(
+            f'<inputW id="{k}" target="../pop[{k}]" destination="synapses" weight="{k}"/>'
+            for k in range(1, 30)
+        )
+        + "</inputList>"
+    )
+    path = write_model(CELLS + pulse, network, outputs="")
+    izhi_models.export(path, "nest", tmp_path / "m.py")
+    with np.load(tmp_path / "m.npz") as arrays:
+        keys = set(arrays)
+    read = {
+        node.slice.value
+        for node in ast.walk(ast.parse((tmp_path / "m.py").read_text()))
+        if isinstance(node, ast.Subscript)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "arrays"
+        and isinstance(node.slice, ast.Constant)
+    }
+    assert read == keys
+    assert any('"' in key for key in keys)
+
+
+def test_export__random_train_between_steps__begins_and_ends_with_steps(
+    tmp_path: Path, write_model: WriteModel
+):
+    """NEST takes no other times: those of the first steps at or after them."""
+    source = (
+        '<transientPoissonFiringSynapse id="rain" averageRate="500Hz" delay="10.05ms" '
+        'duration="33.3ms" synapse="exp" spikeTarget="./exp"/>'
+    )
+    network = (
+        '<population id="pop" component="leaky" size="1"/>'
+        '<explicitInput target="pop[0]" input="rain"/>'
+    )
+    path = write_model(CELLS + source, network, outputs="")
+    (script,) = izhi_models.export(path, "nest", tmp_path / "m.py", dt="0.1 ms")
+    assert '{"rate": 500.0, "start": 10.1, "stop": 43.4})' in script.read_text()
 
 
 def test_export__one_input_at_two_populations__keeps_both_sets_of_cells(

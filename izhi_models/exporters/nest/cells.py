@@ -18,7 +18,7 @@ from izhi_models.exporters.nest.equations import Equations, Floats
 from izhi_models.exporters.nest.firing import Firing, NoModelError, find_firing
 from izhi_models.exporters.nest.izhikevich import izhikevich
 from izhi_models.exporters.nest.membrane import Cell, Membrane, Trace, Value, cell_of, points, same
-from izhi_models.expr import names
+from izhi_models.expr import is_random, names
 from izhi_models.ir.differentiate import NotDifferentiableError, differentiate
 from izhi_models.ir.dynamics import Dynamics, Gather
 from izhi_models.units import VOLTAGE
@@ -108,7 +108,9 @@ def _gather(dynamics: Dynamics, equations: Equations) -> Gather | None:
 
 
 def _check_reads(membrane: Membrane) -> None:
-    """Refuse rates that read what is neither a state nor what arrives, such as the time."""
+    """Refuse random numbers, and rates that read what is neither a state nor what arrives."""
+    if any(is_random(expr) for expr in membrane.equations.expressions()):
+        raise NoModelError("it draws random numbers")
     known = {membrane.state, *membrane.others, *membrane.noise, *membrane.equations.scope}
     if membrane.gather is not None:
         known.add(membrane.gather.name)
@@ -212,10 +214,10 @@ def _exponential(
     )
     moves = (
         (
-            membrane.rate(state, v, {state: others[state] / per_w}) * per_w,
+            membrane.rate(state, v, {state: others[state] / per_w}, i) * per_w,
             decay * (coupling * (v - rest) - others[state]),
         )
-        for v, _, others in points(membrane)
+        for v, i, others in points(membrane)
     )
     if not (same(pairs) and same(moves)) or firing.jumps.keys() - {state}:
         return None

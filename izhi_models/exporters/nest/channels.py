@@ -42,7 +42,7 @@ def _linoid(rate: float, x: Floats, scale: float) -> Floats:
 def _gate_pairs(
     membrane: Membrane, gate: str, number: int, shift: Floats
 ) -> Iterator[tuple[Floats, Floats]]:
-    for v, _, others in points(membrane):
+    for v, i, others in points(membrane):
         x = v - shift
         opening, closing = (
             (_linoid(0.32, 13.0 - x, 4.0), _linoid(0.28, x - 40.0, 5.0)),
@@ -50,7 +50,7 @@ def _gate_pairs(
             (_linoid(0.032, 15.0 - x, 5.0), 0.5 * np.exp((10.0 - x) / 40.0)),
         )[number]
         value = others[gate]
-        yield membrane.rate(gate, v, others), opening * (1.0 - value) - closing * value
+        yield membrane.rate(gate, v, others, i), opening * (1.0 - value) - closing * value
 
 
 def _traub_cell(

@@ -12,7 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from izhi_models.expr import FALSE, Expr, Logic, Number, Select, fold, substitute, walk
+from izhi_models.expr import (
+    FALSE,
+    Call,
+    Compare,
+    Expr,
+    Logic,
+    Number,
+    Select,
+    fold,
+    substitute,
+    walk,
+)
 from izhi_models.ir.dynamics import Assignment, Dynamics, OnCondition, OnEvent, Rate
 from izhi_models.ir.evaluate import evaluate_array
 from izhi_models.ir.passes import drop_unused, order_derived
@@ -21,6 +32,7 @@ from izhi_models.network import Values
 
 Floats = NDArray[np.float64]
 Start = Mapping[str, Floats]
+_STEPS = ("abs", "ceil", "H")
 
 
 @dataclass(frozen=True)
@@ -88,9 +100,13 @@ class Equations:
 
     @property
     def has_cases(self) -> bool:
-        """Whether a rate is not the same expression everywhere."""
-        cases = (Select, Logic)
-        return any(isinstance(node, cases) for rate in self.rates.values() for node in walk(rate))
+        """Whether a rate is not the same smooth expression everywhere."""
+        return any(
+            isinstance(node, Select | Logic | Compare)
+            or (isinstance(node, Call) and node.function in _STEPS)
+            for rate in self.rates.values()
+            for node in walk(rate)
+        )
 
 
 def equations_of(

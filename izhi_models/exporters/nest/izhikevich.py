@@ -115,10 +115,10 @@ def _parabola(membrane: Membrane, u: str) -> tuple[Floats, ...] | None:
     )
     moves = (
         (
-            r * membrane.rate(u, v, {u: small(others[u])}),
+            r * membrane.rate(u, v, {u: small(others[u])}, i),
             a * (b * (p * v + q) - (40.0 * others[u] - 20.0)),
         )
-        for v, _, others in points(membrane)
+        for v, i, others in points(membrane)
     )
     if not (same(pairs) and same(moves)):
         return None
@@ -148,9 +148,9 @@ def _published(membrane: Membrane, u: str, dt_ms: float) -> tuple[Floats, Floats
         (v + dt_ms * membrane.slope(v, i, others), after(v, i, others)) for v, i, others in states
     ):
         return None
-    new = np.array([after(v, 0.0, others) for v, _, others in states])
+    new = np.array([after(v, i, others) for v, i, others in states])
     old = np.array([others[u] for _, _, others in states])
-    moved = np.array([membrane.rate(u, v, others) for v, _, others in states])
+    moved = np.array([membrane.rate(u, v, others, i) for v, i, others in states])
     # moved = ab * new - a * old, from two points
     ab = (moved[0] * old[1] - moved[1] * old[0]) / (new[0] * old[1] - new[1] * old[0])
     a = (ab * new[0] - moved[0]) / old[0]

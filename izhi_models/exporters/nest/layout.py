@@ -75,7 +75,6 @@ def trains(steps, ends):
 '''.splitlines()
 
 RESULTS = """\
-nest.Simulate(DURATION + 2 * DT)  # recorders are told a step later
 
 results = {}
 for name, recorder in spikes.items():

@@ -114,9 +114,11 @@ class Membrane:
         known = self.known(v, current, others)
         return self.equations.rate(self.state, known) * 1e-3 / self.per_mv
 
-    def rate(self, state: str, v: Value, others: Mapping[str, Value] = _NONE) -> Floats:
+    def rate(
+        self, state: str, v: Value, others: Mapping[str, Value] = _NONE, current: float = 0.0
+    ) -> Floats:
         """Return the rate of another state, of SI units in a ms."""
-        return self.equations.rate(state, self.known(v, 0.0, others)) * 1e-3
+        return self.equations.rate(state, self.known(v, current, others)) * 1e-3
 
     def capacitance(self) -> Floats:
         """Return the capacitance in pF for which what arrives is a current in pA."""

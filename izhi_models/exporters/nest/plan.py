@@ -65,8 +65,9 @@ class Planned:
         None for a source of spikes.
     train : Train or list of int array, optional
         Its law, or the numbers of steps for each cell.
-    drive : array (n,), optional
-        A constant current besides that of its cells. [pA]
+    drive, second : array (n,), optional
+        A constant current besides that of its cells, and what is added to it in the second step
+        alone, in which no generator of NEST can act. [pA]
     nodes : list of Nodes
     """
 
@@ -74,6 +75,7 @@ class Planned:
     cell: Cell | None = None
     train: Train | list[NDArray[np.int64]] | None = None
     drive: Floats = field(default_factory=lambda: np.zeros(0))
+    second: Floats = field(default_factory=lambda: np.zeros(0))
     nodes: list[Nodes] = field(default_factory=list)
 
     @property
@@ -266,7 +268,7 @@ class _Planner:
         try:
             if component is not None:
                 single = {k: float(v) for k, v in values.items() if isinstance(v, int | float)}
-                train = random_train(component, single)
+                train = random_train(component, single, self.request.dt_s)
                 if train is not None:
                     return Planned(item, train=train)
             sends = any("/" not in port for c in item.dynamics.conditions for port in c.events)
@@ -280,7 +282,7 @@ class _Planner:
                     raise
                 steps = spike_steps(component, item, self.request.dt_s, self.n_steps)
                 return Planned(item, train=steps)
-            return Planned(item, cell, drive=np.zeros(item.size))
+            return Planned(item, cell, drive=np.zeros(item.size), second=np.zeros(item.size))
         except NoModelError as error:
             self._refuse(item.component, item.dynamics.name, error)
             return None
@@ -455,6 +457,9 @@ class _Planner:
             for wave in waves(item, cell.gather.exposure, self.request.dt_s, self.n_steps):
                 gains = wave.factors * cell.current[wave.cells]
                 np.add.at(planned.drive, wave.cells, wave.pieces[0].value * gains)
+                if len(wave.pieces) > 1 and wave.pieces[1].first == 1:
+                    change = wave.pieces[1].value - wave.pieces[0].value
+                    np.add.at(planned.second, wave.cells, change * gains)
                 if len(wave.pieces) > 1 and gains.any():
                     acting = gains != 0.0
                     some = replace(wave, cells=wave.cells[acting], factors=wave.factors[acting])

@@ -28,7 +28,7 @@ from izhi_models.exporters.nest.layout import (
     UNITS,
 )
 from izhi_models.exporters.nest.models import EULER, Choice
-from izhi_models.exporters.nest.plan import Plan, Planned, Showered, Wired, make_plan
+from izhi_models.exporters.nest.plan import Nodes, Plan, Planned, Showered, Wired, make_plan
 from izhi_models.exporters.nest.sources import Piece, Train, Wave, starts_at
 from izhi_models.exporters.request import Request
 from izhi_models.network import Input
@@ -59,6 +59,11 @@ def _number(value: float) -> str:
     return repr(float(f"{value:.12g}") + 0.0)
 
 
+def _quoted(text: str) -> str:
+    """Return text as a literal, which is the same text for Python whatever is in it."""
+    return f'"{text}"' if one_line(text) == text else ascii(text)
+
+
 def _family(name: str) -> set[str]:
     """Return an identifier with those that are made from it."""
     return {name, *(f"{name}_{end}" for end in ("values", "cells", "train"))}
@@ -79,12 +84,18 @@ class _Store:
         names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
         key = next(item for item in names if item not in self.arrays)
         self.arrays[key] = values
-        return f'arrays["{key}"]'
+        return f"arrays[{_quoted(key)}]"
 
     def _one(self, value: Any) -> str:
         if isinstance(value, np.bool_):
             return str(bool(value))
         return _number(float(value)) if isinstance(value, np.floating) else str(int(value))
+
+
+def _drive(planned: Planned, nodes: Nodes) -> Floats:
+    """Return the constant current of cells: their own, and that of inputs, in pA."""
+    own = np.asarray(nodes.choice.parameters.get("I_e", planned.drive * 0.0))
+    return (own + planned.drive)[nodes.cells]
 
 
 class _Writer:
@@ -95,10 +106,6 @@ class _Writer:
         self.dt_ms = float(f"{request.dt_s * 1e3:.12g}")
         self.taken = set(OWN_NAMES)
         self.names = {item: self._make(item) for item in plan.populations}
-        self.labels = {
-            item: item if re.fullmatch(r"\w+", item, re.ASCII) else name
-            for item, name in self.names.items()
-        }
         self.n_steps = round(request.duration_s / request.dt_s)
         self.blocks: dict[str, list[str]] = {}
         self.unrecorded: list[str] = []
@@ -138,7 +145,7 @@ class _Writer:
         for word, lines in (("gathered(", GATHERED), ("connect(", CONNECT), ("trains(", TRAINS)):
             if re.search(rf"(?<![\w.]){re.escape(word)}", text):
                 helpers += lines
-        lines = [*self._docstring(), *self._head(helpers), *body, *RESULTS]
+        lines = [*self._docstring(), *self._head(helpers), *body, *self._simulate(), *RESULTS]
         return Script("\n".join(lines) + "\n", self.store.arrays)
 
     def _ms(self, steps: int) -> str:
@@ -168,8 +175,7 @@ class _Writer:
             if number:
                 own = self._make(f"{item.id}_{number + 1}")
                 self.blocks[item.id].append(own)
-            drive = planned.drive[nodes.cells]
-            yield from self._cells(own, nodes.choice, nodes.cells, drive)
+            yield from self._cells(own, nodes.choice, nodes.cells, _drive(planned, nodes))
             if len(planned.nodes) > 1:
                 cells = self.store.text(f"{own}_cells", nodes.cells, is_list=True)
                 yield f"{own}_cells = {cells}  # which of {one_line(item.id)} these are"
@@ -178,11 +184,10 @@ class _Writer:
         self, name: str, choice: Choice, cells: NDArray[np.intp], drive: Floats
     ) -> Iterator[str]:
         parameters: dict[str, Floats | list[float]] = dict(choice.parameters)
-        fixed = parameters.pop("I_e", np.zeros(0))
-        constant = drive + (np.asarray(fixed)[cells] if len(fixed) else 0.0)
-        if np.any(np.abs(constant) > 0.0):
+        parameters.pop("I_e", None)
+        if np.any(drive):
             parameters["I_e"] = np.zeros(int(cells.max()) + 1)
-            np.asarray(parameters["I_e"])[cells] = constant
+            np.asarray(parameters["I_e"])[cells] = drive
         lines = []
         for key, value in parameters.items():
             if isinstance(value, list):
@@ -228,11 +233,11 @@ class _Writer:
         yield "# The nodes that the cells of each population are."
         items = []
         for item, blocks in self.blocks.items():
-            label = self.labels[item]
+            label = _quoted(item)
             if len(blocks) == 1:
-                items.append(f'"{label}": np.array({blocks[0]}.tolist()),')
+                items.append(f"{label}: np.array({blocks[0]}.tolist()),")
                 continue
-            items.append(f'"{label}": gathered(')
+            items.append(f"{label}: gathered(")
             items += [f"    ({block}, {block}_cells)," for block in blocks]
             items.append("),")
         yield from braces("nodes", items)
@@ -248,7 +253,7 @@ class _Writer:
 
     def _chosen(self, population: str, cells: NDArray[Any] | None, name: str = "") -> str:
         """Return the text of the nodes of some cells, or of all."""
-        found = f'nodes["{self.labels[population]}"]'
+        found = f"nodes[{_quoted(population)}]"
         size = self.plan.populations[population].population.size
         if cells is None or np.array_equal(cells, np.arange(size)):
             return found
@@ -349,7 +354,7 @@ class _Writer:
     def _records(self) -> Iterator[str]:
         sending = [item for item, planned in self.plan.populations.items() if planned.sends]
         new = 'nest.Create("spike_recorder"),'
-        yield from braces("spikes", [f'"{self.labels[item]}": {new}' for item in sending])
+        yield from braces("spikes", [f"{_quoted(item)}: {new}" for item in sending])
         yield "for name, recorder in spikes.items():"
         yield "    cells = nest.NodeCollection(np.sort(nodes[name]))"
         yield '    nest.Connect(cells, recorder, "all_to_all", {"delay": DT})'
@@ -368,17 +373,42 @@ class _Writer:
             yield from (f"# {item}" for item in self.unrecorded[1:])
         yield ""
 
+    def _simulate(self) -> Iterator[str]:
+        """Yield what advances the network, and changes currents where generators cannot."""
+        begin: list[str] = []
+        end: list[str] = []
+        for item, planned in self.plan.populations.items():
+            if not np.any(planned.second):
+                continue
+            for name, nodes in zip(self.blocks[item], planned.nodes, strict=True):
+                drive = _drive(planned, nodes)
+                for lines, values in (
+                    (begin, drive + planned.second[nodes.cells]),
+                    (end, drive),
+                ):
+                    text = self.store.text(f"{name}_I_e", values)
+                    lines.append(f"{name}.I_e = {text}")
+        if begin:
+            yield "# Generators act from the third step on."
+            yield "nest.Simulate(DT)"
+            yield from begin
+            yield "nest.Simulate(DT)"
+            yield from end
+            yield "nest.Simulate(DURATION)  # recorders are told a step later"
+        else:
+            yield "nest.Simulate(DURATION + 2 * DT)  # recorders are told a step later"
+
     def _recording(self, item: Recording) -> Iterator[str]:
         planned = self.plan.populations.get(item.population)
         states = planned.population.dynamics if planned is not None else None
         traces = planned.cell.traces if planned is not None and planned.cell is not None else {}
-        label = one_line(item.name if item.is_whole else f"{item.population}/{item.name}")
+        label = item.name if item.is_whole else f"{item.population}/{item.name}"
         found: dict[str, list[int]] = {}
         for number, variable, connection in item.columns():
             known = states.exposed(variable) if states is not None and connection is None else None
             if known not in traces:
-                if label not in self.unrecorded:
-                    self.unrecorded.append(label)
+                if one_line(label) not in self.unrecorded:
+                    self.unrecorded.append(one_line(label))
                 continue
             found.setdefault(str(known), []).append(number)
         for variable, chosen in found.items():
@@ -388,7 +418,7 @@ class _Writer:
             factor = self.store.text(f"{label}_factor", trace.factor[cells])
             offset = self.store.text(f"{label}_offset", trace.offset[cells])
             yield (
-                f'("{label}", "{self.labels[item.population]}", "{trace.recordable}", {place}, '
+                f'({_quoted(label)}, {_quoted(item.population)}, "{trace.recordable}", {place}, '
                 f"{item.period}, {factor}, {offset}),"
             )
 

@@ -184,7 +184,7 @@ def is_source(population: Population) -> bool:
     return not dynamics.gathers and not dynamics.requirements and bool(dynamics.out_ports)
 
 
-def random_train(component: Component, values: Mapping[str, float]) -> Train | None:
+def random_train(component: Component, values: Mapping[str, float], dt_s: float) -> Train | None:
     """Return the law of one of NeuroML's random sources, None for what is none of these.
 
     Source: NeuroML 2, spikeGeneratorPoisson, spikeGeneratorRefPoisson, poissonFiringSynapse,
@@ -195,6 +195,13 @@ def random_train(component: Component, values: Mapping[str, float]) -> Train | N
     component : Component
     values : mapping of str to float
         [SI]
+    dt_s : float
+        [s]
+
+    Raises
+    ------
+    NoModelError
+        If it is too fast for its dead time.
     """
     kind = component.type
     if not kind.element.document.is_core:
@@ -203,18 +210,22 @@ def random_train(component: Component, values: Mapping[str, float]) -> Train | N
         case "spikeGeneratorPoisson" | "poissonFiringSynapse":
             return Train("poisson_generator", {"rate": values["averageRate"]})
         case "transientPoissonFiringSynapse":
-            return _between(values["averageRate"], values["delay"], values["duration"])
+            return _between(values["averageRate"], values["delay"], values["duration"], dt_s)
         case "SpikeSourcePoisson":
-            return _between(values["rate"], values["start"], values["duration"])
+            return _between(values["rate"], values["start"], values["duration"], dt_s)
         case "spikeGeneratorRefPoisson":
+            if values["averageRate"] * values["minimumISI"] >= 1.0:
+                raise NoModelError("its mean interval is not longer than its shortest")
             dead = {"dead_time": values["minimumISI"] * 1e3}
             return Train("ppd_sup_generator", {"rate": values["averageRate"], **dead})
         case _:
             return None
 
 
-def _between(rate: float, start: float, duration: float) -> Train:
-    times = {"start": start * 1e3, "stop": (start + duration) * 1e3}
+def _between(rate: float, start: float, duration: float, dt_s: float) -> Train:
+    """Return a train in the steps that begin at these times or after them."""
+    ends = {"start": start, "stop": start + duration}
+    times = {name: np.ceil(time / dt_s - 1e-9) * dt_s * 1e3 for name, time in ends.items()}
     return Train("poisson_generator", {"rate": rate, **times})
 
 
@@ -338,7 +349,7 @@ def shower(model: Model, item: Input, dt_s: float, n_steps: int) -> Shower | Non
         raise NoModelError("cells get it with different parameters")
     numbers = {name: float(value) for name, value in single.items()}
     steps = listed_steps(component, numbers, dt_s, n_steps)
-    train = random_train(component, numbers) if steps is None else steps
+    train = random_train(component, numbers, dt_s) if steps is None else steps
     if train is None:
         raise NoModelError("it is none of NeuroML's inputs of spikes")
     return Shower(lower_part(model, model.reference(component, "synapse")), train)

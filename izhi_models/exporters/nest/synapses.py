@@ -14,9 +14,10 @@ import numpy as np
 
 from izhi_models.exporters.nest.equations import Equations, equations_of
 from izhi_models.exporters.nest.firing import NoModelError
-from izhi_models.expr import ONE, Name, Number, fold
+from izhi_models.expr import ONE, Name, Number, fold, names
 from izhi_models.ir.aggregate import Aggregate, NotAggregable, aggregate
-from izhi_models.ir.dynamics import Dynamics
+from izhi_models.ir.dynamics import TIME_NAME, Dynamics, OnEvent
+from izhi_models.ir.evaluate import initial_values
 from izhi_models.network import WEIGHT, Values
 
 _PRECISION = 1e-9
@@ -137,7 +138,9 @@ def _without_plasticity(dynamics: Dynamics, values: Values) -> tuple[Dynamics, P
     place = factor.rpartition("/")[0]
     own = replace(
         dynamics,
-        on_events=tuple(item for item in dynamics.on_events if item.port == f"{place}/in"),
+        on_events=tuple(
+            _relayed(item, place) for item in dynamics.on_events if "/" not in item.port
+        ),
         out_ports=(),
     )
     found = _mechanism(own, values, factor, place)
@@ -160,14 +163,28 @@ def _without_plasticity(dynamics: Dynamics, values: Values) -> tuple[Dynamics, P
     return rest, found
 
 
+def _relayed(block: OnEvent, place: str) -> OnEvent:
+    """Return what an event does to the mechanism to which the synapse relays it, at the end."""
+    own = tuple(item for item in block.assignments if item.state.startswith(f"{place}/"))
+    if own != block.assignments[len(block.assignments) - len(own) :]:
+        raise NoModelError("its plasticity changes before it scales the event")
+    return replace(block, assignments=own)
+
+
 def _mechanism(own: Dynamics, values: Values, factor: str, place: str) -> Plasticity:
     equations = equations_of(own, values, 1, keep=frozenset({factor}))
     r, u = f"{place}/R", f"{place}/U"
     first = {f"{place}/{name}": values.get(f"{place}/{name}", 0.0) for name in _MECHANISM}
     release, recovery, facilitation = first.values()
+    needed = {item.name: 0.0 for item in own.requirements}
+    start = initial_values(own, {**needed, **values}, 1, 0)
     expected = Plasticity(float(release), float(recovery) * 1e3, float(facilitation) * 1e3)
     refusal = NoModelError("its plasticity is not that of Tsodyks, Pawelzik and Markram (1998)")
     if len(equations.on_events) != 1 or not equations.states or {*equations.states} - {r, u}:
+        raise refusal
+    if not expected.recovery_ms > 0.0 or (u in equations.states and not facilitation > 0.0):
+        raise NoModelError("its plasticity has a time constant that is not above 0")
+    if any(start[state][0] != {r: 1.0, u: release}[state] for state in equations.states):
         raise refusal
     draw = np.random.default_rng(2)
     for _ in range(20):
@@ -221,6 +238,9 @@ def _kernels(summed: Aggregate, values: Values, exposure: str, voltage: str) -> 
         shown = Name(exposure)
     if shown is None or equations.conditions:
         raise NoModelError("conditions decide about its current")
+    effects = (item.value for block in equations.on_events for item in block.assignments)
+    if any(TIME_NAME in names(expr) for expr in (shown, *equations.rates.values(), *effects)):
+        raise NoModelError("what an event does depends on the time")
     modes = _modes(equations, shown, arrivals, voltage)
     return tuple(kernel for group in _grouped(modes) for kernel in _shapes(group))
 
@@ -252,6 +272,8 @@ def _modes(
         if not np.allclose(found, expected, rtol=1e-6, atol=0.0):
             raise NoModelError(f"its current is no straight line over '{voltage}', it is blocked")
     jumps = np.zeros(len(states))
+    if not np.isfinite(matrix).all():
+        raise NoModelError("the rates of its states are not finite")
     for block in equations.on_events:
         jumps += np.array(
             [
@@ -262,6 +284,8 @@ def _modes(
         )  # fmt: skip
     constant = np.array([current({name: 1.0}) for name in states])
     slope = constant - np.array([current({name: 1.0, voltage: 1.0}) for name in states])
+    if not np.isfinite([jumps, constant, slope]).all():
+        raise NoModelError("what an event does is not finite, as for a rise as slow as the decay")
     modes: list[_Mode] = []
     for own in _blocks(matrix):
         modes += _block_modes(matrix[np.ix_(own, own)], jumps[own], constant[own], slope[own])
