@@ -231,6 +231,12 @@ REFUSED = {
         _TO_POP,
         r"'syn' \(blockingPlasticSynapse\): its plasticity is not that of Tsodyks",
     ),
+    "steep_upstroke": (
+        '<adExIaFCell id="cell" C="200pF" gL="12nS" EL="-70mV" reset="-58mV" VT="-50mV" '
+        'thresh="-30mV" delT="0.05mV" tauw="300ms" refract="0ms" a="2nS" b="60pA"/>',
+        '<population id="pop" component="cell" size="1"/>',
+        r"'cell' \(adExIaFCell\): its upstroke is so steep that its parameters",
+    ),
     "rate_beyond_the_dead_time": (
         '<spikeGeneratorRefPoisson id="cell" averageRate="100Hz" minimumISI="10ms"/>',
         '<population id="pop" component="cell" size="1"/>',

@@ -24,6 +24,8 @@ from izhi_models.ir.dynamics import Dynamics, Gather
 from izhi_models.units import VOLTAGE
 
 _MOST_STATES = 2  # of cells that send spikes: a membrane and its adaptation
+_LARGEST_EXPONENT = 600.0  # whose powers of e leave room in a double
+_TOO_STEEP = "its upstroke is so steep that its parameters cannot be told from its rates"
 _SILENT = 1e9  # [mV] a threshold that is never reached
 
 
@@ -263,11 +265,15 @@ def _upstroke(membrane: Membrane) -> tuple[Floats | None, Floats | None]:
     known = membrane.known(-40.0, 0.0, {})
     bend = membrane.equations.at(second, known) * membrane.per_mv * 1e-3
     more = membrane.equations.at(third, known) * membrane.per_mv**2 * 1e-3
+    if not np.isfinite([bend, more]).all():
+        raise NoModelError(_TOO_STEEP)
     if np.all(bend == 0.0):
         return np.zeros(n), np.zeros(n)
     if not (np.all(bend > 0.0) and np.all(more > 0.0)):
         return None, None
     rise = bend / more
+    if np.any(40.0 / rise > _LARGEST_EXPONENT):
+        raise NoModelError(_TOO_STEEP)
     return bend * rise**2 * np.exp(40.0 / rise), rise
 
 
