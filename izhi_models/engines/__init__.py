@@ -63,7 +63,7 @@ def run_elsewhere(
     refuse_known(request, engine)
     kept = request.recordings
     if engine != "jneuroml":
-        kept = tuple(item for item in kept if recordable(request, item))
+        kept = tuple(item for item in kept if recordable(request, item, engine))
     known = {(item.population, item.name) for item in kept}
     lacking = tuple(
         path

@@ -45,19 +45,22 @@ class Prepared:
     cells: tuple[str, ...]
 
 
-def recordable(request: Request, recording: Recording) -> bool:
+def recordable(request: Request, recording: Recording, engine: str) -> bool:
     """Tell whether other simulators can record a quantity: of cells, and not of what is attached.
 
     Parameters
     ----------
     request : Request
     recording : Recording
+    engine : str
     """
     model, network = request.experiment.model, request.experiment.network
     if recording.is_whole or any(recording.connections):
         return False
     if recording.population in request.replayed:
         return False
+    if engine == "netpyne" and recording.name != "v":
+        return False  # its converter does not tell it in which mechanism the rest is
     kind = model.components[network.populations[recording.population].component].type
     if kind.is_a("cell") and recording.name == "spiking":
         return False  # which is the simulator's own affair

@@ -50,7 +50,7 @@ def write_folder(request: Request, path: Path, engine: str) -> tuple[Path, ...]:
         raise UnsupportedError(
             Diagnostic(f"{engine} has not been tried with {listed}", notes=(hint,))
         )
-    kept = tuple(item for item in request.recordings if recordable(request, item))
+    kept = tuple(item for item in request.recordings if recordable(request, item, engine))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".izhi-", dir=path.parent) as name:
