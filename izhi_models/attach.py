@@ -151,11 +151,10 @@ class _Cluster:
         places = self.places[kind]
         summed = self.structures.sum(projection, self.cell)
         if isinstance(summed, NotAggregable):
-            own = {
-                f"{places[0]}/{name}{_SUM}": name
-                for name in self._gathered(kind)
-                if not _is_always_zero(projection.dynamics, name)
-            }
+            shown = self._gathered(kind)
+            moving = [name for name in shown if not _is_always_zero(projection.dynamics, name)]
+            # What adds nothing is there all the same: it can be recorded.
+            own = {f"{places[0]}/{name}{_SUM}": name for name in moving or shown[:1]}
             yield replace(projection, own=own, reasons=summed.reasons)
             return
         owner = self.members[projection.post].owner(projection)

@@ -83,10 +83,10 @@ _NETWORK = f"""<Lems><Target component="sim"/>
   <connectionWD id="0" preCellId="../S[1]" postCellId="../R[1]" weight="1" delay="0.2ms"/>
 </projection>
 <projection id="sh" presynapticPopulation="S" postsynapticPopulation="H" synapse="quick">
-  <connectionWD id="0" preCellId="../S[0]" postCellId="../H[0]" weight="0.1" delay="0.4ms"/>
-  <connectionWD id="1" preCellId="../S[0]" postCellId="../H[1]" weight="0.2" delay="0.4ms"/>
-  <connectionWD id="2" preCellId="../S[1]" postCellId="../H[0]" weight="0.3" delay="0.4ms"/>
-  <connectionWD id="3" preCellId="../S[1]" postCellId="../H[1]" weight="0.4" delay="0.4ms"/>
+  <connectionWD id="0" preCellId="../S[0]" postCellId="../H[0]" weight="11.1" delay="0.4ms"/>
+  <connectionWD id="1" preCellId="../S[0]" postCellId="../H[1]" weight="22.1" delay="0.4ms"/>
+  <connectionWD id="2" preCellId="../S[1]" postCellId="../H[0]" weight="33.1" delay="0.4ms"/>
+  <connectionWD id="3" preCellId="../S[1]" postCellId="../H[1]" weight="44.1" delay="0.4ms"/>
 </projection>
 <electricalProjection id="g" presynapticPopulation="R" postsynapticPopulation="C">
   <electricalConnection id="0" preCell="0" postCell="1" synapse="gap"/></electricalProjection>
