@@ -105,7 +105,9 @@ class Results:
         InputError
             If nothing was recorded under this path.
         """
-        path, _, period = path.partition("@")
+        period = ""
+        if not self._is_recorded(path):
+            path, _, period = path.partition("@")
         if path in self._by_path:
             found = self._with_period(self._by_path[path], period)
             return max(found, key=lambda item: item.indices.size)
@@ -131,6 +133,11 @@ class Results:
                 notes=(f"'{traces[0].path}' was recorded for the cells {_abridge(cells)}",),
             )
         )
+
+    def _is_recorded(self, path: str) -> bool:
+        """Return whether a path is one as it stands, without a period after an @."""
+        population, _, variable = self._split(path)
+        return path in self._by_path or f"{population}/{variable}" in self._by_path
 
     def _with_period(self, traces: list[Trace], text: str) -> list[Trace]:
         """Return those of the traces of a path that were recorded with a period, if one is given.
