@@ -111,6 +111,6 @@ def test_export__missing_package__is_named(
     results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pynwb", None)
-    with pytest.raises(BackendError, match=r"pynwb is not installed\n.*izhi-models\[nwb\]"):
+    with pytest.raises(BackendError, match=r"pynwb is not installed\n.*with \[nwb\]"):
         izhi_models.export(results, "nwb", tmp_path / "s.nwb")
     assert not list(tmp_path.iterdir())
